@@ -1,0 +1,106 @@
+//! Every bound of the product on one page: unit, reason, and what a client sees when it is hit.
+
+/// Bytes of a request body where no collection or setting says otherwise (contract 1.10); past it 413.
+pub const BODY_BYTES_MAX: u64 = 32 << 20;
+/// Bytes of a batch body when `batch.maxBodySize` is 0 (contract 1.10); past it 413.
+pub const BATCH_BODY_BYTES_MAX: u64 = 128 << 20;
+/// Levels of nesting in a JSON body: far beyond any record, well within a thread's stack; past it 400.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// Parts of one multipart body: fields and files together; past it 400.
+pub const MULTIPART_PARTS_MAX: usize = 2_000;
+
+/// Bytes of one `filter` parameter (contract 4.3); past it 400.
+pub const FILTER_BYTES_MAX: usize = 3_500;
+/// Comparisons in one filter or rule (contract 4.3); past it 400, or the rule is invalid.
+pub const FILTER_COMPARISONS_MAX: usize = 200;
+/// Nesting of parentheses in an expression: the contract names none and accepts 1,000; the parser keeps its own
+/// stack, so that this bound protects memory, not the thread; past it 400.
+pub const FILTER_DEPTH_MAX: usize = 1_200;
+/// Bytes of a rule's text: 200 comparisons never need more; past it the rule is invalid.
+pub const RULE_BYTES_MAX: usize = 64 << 10;
+/// Joins along one path of an expression (contract 4.3); past it 400.
+pub const PATH_JOINS_MAX: usize = 6;
+/// Nested function calls (contract 4.3); past it 400.
+pub const FUNCTION_DEPTH_MAX: usize = 3;
+/// Arguments of one function (contract 4.3); past it 400.
+pub const FUNCTION_ARGS_MAX: usize = 10;
+/// Entries of `sort` (contract 4.3); past it 400.
+pub const SORT_ENTRIES_MAX: usize = 8;
+/// Bytes of one entry of `sort` (contract 4.3); past it 400.
+pub const SORT_ENTRY_BYTES_MAX: usize = 255;
+/// Nested levels of `expand` (contract 5.9); deeper parts are ignored.
+pub const EXPAND_DEPTH_MAX: usize = 6;
+/// Paths of one `expand` parameter: the contract names none; further ones are ignored.
+pub const EXPAND_PATHS_MAX: usize = 100;
+/// Referring records of one back-relation expand (contract 5.9); further ones are left out.
+pub const BACK_RELATION_EXPAND_MAX: usize = 1_000;
+/// Records on one page (contract 1.8); more are clamped.
+pub const PER_PAGE_MAX: u32 = 1_000;
+/// Records on one page when none is asked for (contract 1.8).
+pub const PER_PAGE_DEFAULT: u32 = 30;
+/// Rows up to which `count=estimate` counts exactly.
+pub const COUNT_EXACT_MAX: u64 = 10_000;
+/// Bytes of one JSON answer; past it 400 asking for a smaller page.
+pub const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Code points of a text field whose `max` is 0 (contract 3.2).
+pub const TEXT_CHARS_DEFAULT: u64 = 5_000;
+/// Bytes of an editor field whose `maxSize` is 0 (contract 3.7), and of a file field's file (3.12).
+pub const EDITOR_BYTES_DEFAULT: u64 = 5 << 20;
+/// Bytes of one file when the field's `maxSize` is 0 (contract 3.12).
+pub const FILE_BYTES_DEFAULT: u64 = 5 << 20;
+/// Bytes of a json field whose `maxSize` is 0 (contract 3.13).
+pub const JSON_BYTES_DEFAULT: u64 = 1 << 20;
+/// Code points of a password whose field has `max` 0 (contract 3.14).
+pub const PASSWORD_CHARS_DEFAULT: u64 = 71;
+/// Pixels of an image that a thumb is made from: a decoded picture takes 4 bytes each; larger ones are served as they are.
+pub const THUMB_SOURCE_PIXELS_MAX: u64 = 50_000_000;
+/// Thumbs made at the same time; further requests wait for their turn.
+pub const THUMB_WORKERS_MAX: usize = 1;
+
+/// Subscriptions of one realtime connection (contract 7.2, realtime protocol).
+pub const SUBSCRIPTIONS_MAX: usize = 1_000;
+/// Bytes of one subscription (contract 7.2).
+pub const SUBSCRIPTION_BYTES_MAX: usize = 2_500;
+/// Bytes of one WebSocket message of a client; past it the connection is closed with 1009.
+pub const REALTIME_MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// Frames and bytes waiting for one realtime connection; past either it is put back to replay.
+pub const REALTIME_QUEUE_FRAMES_MAX: usize = 1_024;
+/// See [`REALTIME_QUEUE_FRAMES_MAX`].
+pub const REALTIME_QUEUE_BYTES_MAX: usize = 1 << 20;
+/// Open realtime connections of one server; past it 503.
+pub const REALTIME_CONNECTIONS_MAX: usize = 50_000;
+/// Bytes of record images between the writer and the hub; a hub that falls behind reads the log.
+pub const CHANGE_RING_BYTES_MAX: usize = 8 << 20;
+
+/// Change log: entries, bytes and age kept, whichever is reached first.
+pub const CHANGE_LOG_ENTRIES_MAX: u64 = 1_000_000;
+/// See [`CHANGE_LOG_ENTRIES_MAX`].
+pub const CHANGE_LOG_BYTES_MAX: u64 = 256 << 20;
+/// See [`CHANGE_LOG_ENTRIES_MAX`]; in seconds.
+pub const CHANGE_LOG_AGE_SECS_MAX: i64 = 24 * 60 * 60;
+
+/// Writes waiting for the writer; past it 503 with `Retry-After`.
+pub const WRITE_QUEUE_MAX: usize = 1_000;
+/// Writes that share one commit.
+pub const WRITE_GROUP_MAX: usize = 128;
+/// Reads waiting for a reader; past it 503 with `Retry-After`.
+pub const READ_QUEUE_MAX: usize = 4_000;
+/// Seconds that a write of the *alone* kind may hold the writer (batch has its own setting).
+pub const WRITE_ALONE_SECS_MAX: u64 = 180;
+/// Seconds that a read may take (the contract's `--queryTimeout`).
+pub const READ_SECS_MAX: u64 = 30;
+/// Prepared statements kept by each connection.
+pub const STATEMENT_CACHE: usize = 256;
+
+/// Password hashes waiting for the hashing pool; past it 503 with `Retry-After`.
+pub const HASH_QUEUE_MAX: usize = 512;
+/// Tokens whose caller is remembered; the oldest go first.
+pub const TOKEN_CACHE_MAX: usize = 10_000;
+
+/// Rows of the SQL console's answer (contract 10.1); further ones are cut.
+pub const CONSOLE_ROWS_MAX: usize = 1_000;
+/// Bytes of a console or view query (contract 10.1, 2.10); past it 400.
+pub const CONSOLE_QUERY_CHARS_MAX: usize = 5_000;
+/// Log entries waiting to be written; past it the oldest are dropped and counted.
+pub const LOG_QUEUE_MAX: usize = 10_000;

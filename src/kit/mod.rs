@@ -1,0 +1,11 @@
+//! The ground: ids, clock, numbers, JSON text, limits, tasks. Knows nothing of collections, callers or databases.
+
+pub mod clock;
+pub mod id;
+pub mod json;
+pub mod limits;
+pub mod secret;
+pub mod sql;
+pub mod task;
+pub mod time;
+pub mod value;

@@ -1,0 +1,101 @@
+//! A statement under construction. Text comes from literals and quoted identifiers alone; every value is bound.
+//! There is deliberately no way to push a runtime string as raw text.
+
+use super::value::Value;
+
+/// SQL text with its bound arguments, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sql {
+    text: String,
+    args: Vec<Value>,
+}
+
+impl Sql {
+    /// An empty statement.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds literal text.
+    pub fn push(&mut self, text: &'static str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Adds an identifier, quoted.
+    pub fn ident(&mut self, name: &str) -> &mut Self {
+        self.text.push('"');
+        for c in name.chars() {
+            // A NUL would end the statement for SQLite; no identifier that we store holds one.
+            if c == '\0' {
+                continue;
+            }
+            if c == '"' {
+                self.text.push('"');
+            }
+            self.text.push(c);
+        }
+        self.text.push('"');
+        self
+    }
+
+    /// Adds `alias.column`, both quoted.
+    pub fn column(&mut self, alias: &str, column: &str) -> &mut Self {
+        self.ident(alias).push(".").ident(column)
+    }
+
+    /// Adds a bound argument.
+    pub fn arg(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.text.push('?');
+        self.args.push(value.into());
+        self
+    }
+
+    /// Adds a whole number as text: safe by its type, and so part of a cached statement.
+    pub fn number(&mut self, n: u64) -> &mut Self {
+        self.text.push_str(&n.to_string());
+        self
+    }
+
+    /// Adds another statement's text and arguments.
+    pub fn append(&mut self, other: &Self) -> &mut Self {
+        self.text.push_str(&other.text);
+        self.args.extend_from_slice(&other.args);
+        self
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The arguments.
+    #[must_use]
+    pub fn args(&self) -> &[Value] {
+        &self.args
+    }
+
+    /// Whether nothing was added yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_cannot_break_out() {
+        let mut sql = Sql::new();
+        sql.push("SELECT ")
+            .ident("a\" FROM b; --")
+            .push(" = ")
+            .arg("x");
+        assert_eq!(sql.text(), "SELECT \"a\"\" FROM b; --\" = ?");
+        assert_eq!(sql.args(), &[Value::text("x")]);
+    }
+}

@@ -1,0 +1,29 @@
+//! Owned tasks and bounded blocking work.
+
+use std::future::Future;
+
+use tokio::task::JoinHandle;
+
+/// A spawned task that is cancelled when its handle is dropped; letting one go must be said with [`Task::detach`].
+#[derive(Debug)]
+pub struct Task(Option<JoinHandle<()>>);
+
+impl Task {
+    /// Starts `work` on the current runtime.
+    pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Some(tokio::spawn(work)))
+    }
+
+    /// Lets the task run to its end on its own; `_why` documents the reason at the call.
+    pub fn detach(mut self, _why: &'static str) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(handle) = self.0.take() {
+            handle.abort();
+        }
+    }
+}

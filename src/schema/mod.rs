@@ -1,0 +1,13 @@
+//! Collections and records as values: what a schema is, what a record of it is, and how both change. No I/O.
+
+pub mod collection;
+pub mod error;
+pub mod field;
+pub mod record;
+mod set;
+
+pub use collection::{Action, AuthOptions, Collection, CollectionId, Kind, Rules, ViewOptions};
+pub use error::{FieldError, FieldErrors};
+pub use field::{Field, FieldKind};
+pub use record::{Record, RecordId};
+pub use set::Schema;

@@ -1,0 +1,12 @@
+//! The world's rows: the only SQL besides the expression compiler's. Reads and writes are synchronous closures on the
+//! store's own threads, so that no `.await` can happen while the database is held.
+
+pub mod change;
+mod error;
+mod query;
+mod sqlite;
+
+pub use change::{Change, ChangeKind, CommitGroup, Cursor, Position};
+pub use error::StoreError;
+pub use query::{Page, Select};
+pub use sqlite::{OpenOptions, ReadTx, Store, WriteTx};
