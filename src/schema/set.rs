@@ -9,7 +9,7 @@ use super::collection::{Collection, CollectionId};
 use super::field::FieldKind;
 
 /// Name of the collection of superusers.
-pub const SUPERUSERS: &str = "_superusers";
+pub(super) const SUPERUSERS: &str = "_superusers";
 
 /// All collections, by id and by name; `generation` grows with every change and keys the caches of compiled things.
 #[derive(Clone, Debug, Default)]
