@@ -1,0 +1,49 @@
+# Everything a person or CI runs. `make run` starts the product, `make test` proves it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+ARGS ?=
+
+.PHONY: help run build dashboard setup test fmt clippy unit ui-check sdk e2e release
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: build ## Build the dashboard and the server, and serve ./burrow_data on 127.0.0.1:8090
+	target/release/burrow serve $(ARGS)
+
+build: dashboard ## Build the release binary with the dashboard inside
+	cargo build --release
+
+dashboard: admin-ui/dist/index.html ## Build the dashboard
+
+admin-ui/dist/index.html: $(shell find admin-ui -path admin-ui/node_modules -prune -o -path admin-ui/dist -prune -o -type f -print 2>/dev/null)
+	cd admin-ui && { [ -d node_modules ] && [ node_modules -nt package-lock.json ] || { $(NPM_CI) && touch node_modules; }; } && npm run build
+
+setup: ## Install what only the tests need, when it is missing
+	scripts/setup-tests.sh
+
+test: setup fmt clippy unit dashboard ui-check sdk e2e ## Run every check, as CI does
+
+fmt: ## Formatting
+	cargo fmt --check
+
+clippy: dashboard ## Lints, warnings are errors
+	cargo clippy --all-targets -- -D warnings
+
+unit: dashboard ## Unit, table and integration tests of the server
+	cargo test
+
+ui-check: dashboard ## Types, lints, unit tests and size budget of the dashboard
+	cd admin-ui && npm run check && npm run lint && npm run test && npm run budget
+
+sdk: unit ## The official SDK against the real binary
+	cd tests/sdk && { [ -d node_modules ] && [ node_modules -nt package-lock.json ] || { $(NPM_CI) && touch node_modules; }; }
+	cargo build
+	cd tests/sdk && BURROW_BIN=$(CURDIR)/target/debug/burrow npm test
+
+e2e: unit ## The dashboard in a real headless Chromium against the real binary
+	cargo build
+	cd admin-ui && BURROW_BIN=$(CURDIR)/target/debug/burrow npm run e2e
