@@ -41,8 +41,16 @@ test("a wrong password and an unknown address fail in the same way", async () =>
   await world.person("bob.wrong");
   const stranger = world.guest();
 
-  const wrong = await refused(stranger.collection("users").authWithPassword("bob.wrong@example.com", "not this one"), 400, {});
-  const unknown = await refused(stranger.collection("users").authWithPassword("nobody@example.com", "not this one"), 400, {});
+  const wrong = await refused(
+    stranger.collection("users").authWithPassword("bob.wrong@example.com", "not this one"),
+    400,
+    {},
+  );
+  const unknown = await refused(
+    stranger.collection("users").authWithPassword("nobody@example.com", "not this one"),
+    400,
+    {},
+  );
 
   assert.equal(wrong.message, "Failed to authenticate.");
   assert.equal(unknown.message, wrong.message);
@@ -74,7 +82,10 @@ test("an address can be taken only once", async () => {
   await world.person("taken");
 
   await refused(
-    world.guest().collection("users").create({ email: "taken@example.com", password: PASSWORD, passwordConfirm: PASSWORD }),
+    world
+      .guest()
+      .collection("users")
+      .create({ email: "taken@example.com", password: PASSWORD, passwordConfirm: PASSWORD }),
     400,
     { email: "validation_not_unique" },
   );

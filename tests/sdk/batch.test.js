@@ -8,7 +8,11 @@ const { admin } = world;
 const users = await admin.collections.getOne("users");
 const guest = world.guest();
 
-await world.collection("items", [text("name", { required: true }), number("n"), file("docs", { maxSelect: 3 })], everyone);
+await world.collection(
+  "items",
+  [text("name", { required: true }), number("n"), file("docs", { maxSelect: 3 })],
+  everyone,
+);
 const items = guest.collection("items");
 
 test("creates, updates, upserts and deletes go in one step, answered in order", async () => {

@@ -238,7 +238,12 @@ test("a client that comes back with its cursor gets what it missed, once and in 
     const { action, record } = await nextEvent(after);
     heard.push([action, record.n]);
   }
-  assert.deepEqual(heard, [["create", 3], ["create", 4], ["delete", 1], ["create", 5]]);
+  assert.deepEqual(heard, [
+    ["create", 3],
+    ["create", 4],
+    ["delete", 1],
+    ["create", 5],
+  ]);
   await after.ask("ping");
   assert.ok(after.news.isEmpty);
 });
@@ -283,11 +288,28 @@ test("both transports tell the same story", onlyBurrow, async (t) => {
     heard.push([action, record.n]);
   }
   await last;
-  assert.deepEqual(heard, [["create", 1], ["create", 2], ["create", 3], ["update", 10], ["delete", 10]]);
+  assert.deepEqual(heard, [
+    ["create", 1],
+    ["create", 2],
+    ["create", 3],
+    ["update", 10],
+    ["delete", 10],
+  ]);
   assert.deepEqual(told, heard);
 });
 
-const malformed = ["no json", "[]", "null", "42", '"ping"', "{}", '{"id":1}', '{"type":"ping"}', '{"type":1,"id":1}', ""];
+const malformed = [
+  "no json",
+  "[]",
+  "null",
+  "42",
+  '"ping"',
+  "{}",
+  '{"id":1}',
+  '{"type":"ping"}',
+  '{"type":1,"id":1}',
+  "",
+];
 test("a frame that is no message gets an error without id, and the connection stays", onlyBurrow, async (t) => {
   const socket = await connect(t);
 

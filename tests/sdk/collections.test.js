@@ -113,9 +113,13 @@ test("what is wrong with a definition is told per field", async () => {
   await refused(make({ name: "bad_rule", type: "base", listRule: "missing = 1" }), 400, {
     listRule: "validation_invalid_rule",
   });
-  await refused(make({ name: "bad_fields", type: "base", fields: [text("no spaces"), number("n", { min: 10, max: 1 })] }), 400, {
-    fields: { 1: { name: "validation_match_invalid" }, 2: { max: "validation_min_number_constraint" } },
-  });
+  await refused(
+    make({ name: "bad_fields", type: "base", fields: [text("no spaces"), number("n", { min: 10, max: 1 })] }),
+    400,
+    {
+      fields: { 1: { name: "validation_match_invalid" }, 2: { max: "validation_min_number_constraint" } },
+    },
+  );
   await refused(make({ name: "twins", type: "base", fields: [text("a"), number("A")] }), 400, {
     fields: { 2: { name: "validation_duplicated_field_name" } },
   });
@@ -233,7 +237,8 @@ test("a view collection shows what its query says, and is read-only", async () =
     type: "view",
     listRule: "",
     viewRule: "",
-    viewQuery: "SELECT o.id, o.customer, o.total, o.id as source, (o.total * 2) as doubled FROM orders o WHERE o.total > 20",
+    viewQuery:
+      "SELECT o.id, o.customer, o.total, o.id as source, (o.total * 2) as doubled FROM orders o WHERE o.total > 20",
   });
 
   const shape = Object.fromEntries(view.fields.map((each) => [each.name, each.type]));
@@ -266,8 +271,17 @@ test("a grouping view counts, and follows its tables", async () => {
   await admin.collection("votes").create({ party: "blue" });
   const after = await guest.collection("tally").getFullList({ sort: "-votes", filter: "votes > 2" });
 
-  assert.deepEqual(before.map((each) => [each.id, each.votes]), [["red", 2], ["blue", 1]]);
-  assert.deepEqual(after.map((each) => [each.id, each.votes]), [["blue", 3]]);
+  assert.deepEqual(
+    before.map((each) => [each.id, each.votes]),
+    [
+      ["red", 2],
+      ["blue", 1],
+    ],
+  );
+  assert.deepEqual(
+    after.map((each) => [each.id, each.votes]),
+    [["blue", 3]],
+  );
 });
 
 test("a query that cannot be a view is refused", async () => {

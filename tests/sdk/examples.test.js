@@ -94,10 +94,18 @@ test("the collections are imported by the documented command, also twice", async
   assert.equal(failure.code, 1);
   assert.match(failure.stderr, /status 400/);
   const users = await chat.admin.collections.getOne("users");
-  assert.deepEqual(
-    users.fields.map((field) => field.name).sort(),
-    ["avatar", "created", "email", "emailVisibility", "id", "name", "password", "tokenKey", "updated", "verified"],
-  );
+  assert.deepEqual(users.fields.map((field) => field.name).sort(), [
+    "avatar",
+    "created",
+    "email",
+    "emailVisibility",
+    "id",
+    "name",
+    "password",
+    "tokenKey",
+    "updated",
+    "verified",
+  ]);
 });
 
 test("the SDK that the chat carries is the published one", async () => {

@@ -1,6 +1,8 @@
 // Field definitions in one line each: text("title", { required: true }).
 
-const of = (type) => (name, options = {}) => ({ type, name, ...options });
+const of =
+  (type) =>
+  (name, options = {}) => ({ type, name, ...options });
 
 export const text = of("text");
 export const number = of("number");
@@ -17,4 +19,9 @@ export const password = of("password");
 export const geoPoint = of("geoPoint");
 
 /** A relation to a collection, given as the object that the server answered on its creation. */
-export const relation = (name, target, options = {}) => ({ type: "relation", name, collectionId: target.id, ...options });
+export const relation = (name, target, options = {}) => ({
+  type: "relation",
+  name,
+  collectionId: target.id,
+  ...options,
+});

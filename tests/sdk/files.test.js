@@ -169,10 +169,15 @@ test("a file that was not changed is not sent again", async () => {
   const first = await fetchFile(album, album.cover);
   await first.arrayBuffer();
 
-  const again = await fetchFile(album, album.cover, {}, {
-    headers: { "If-Modified-Since": first.headers.get("last-modified") },
-    cache: "no-store",
-  });
+  const again = await fetchFile(
+    album,
+    album.cover,
+    {},
+    {
+      headers: { "If-Modified-Since": first.headers.get("last-modified") },
+      cache: "no-store",
+    },
+  );
 
   assert.equal(again.status, 304);
 });

@@ -41,7 +41,9 @@ test("wrong settings are refused per field and not stored", async () => {
   await refused(admin.settings.update({ meta: { appName: "", senderAddress: "nobody" } }), 400, {
     meta: { appName: "validation_required", senderAddress: "validation_is_email" },
   });
-  await refused(admin.settings.update({ backups: { cron: "not a cron" } }), 400, { backups: { cron: "validation_invalid_cron" } });
+  await refused(admin.settings.update({ backups: { cron: "not a cron" } }), 400, {
+    backups: { cron: "validation_invalid_cron" },
+  });
 
   assert.notEqual((await admin.settings.getAll()).meta.appName, "");
 });
@@ -49,7 +51,10 @@ test("wrong settings are refused per field and not stored", async () => {
 test("settings, logs and crons are for superusers", async () => {
   const ann = await world.person("ann");
 
-  for (const [visitor, status] of [[world.guest(), 401], [ann, 403]]) {
+  for (const [visitor, status] of [
+    [world.guest(), 401],
+    [ann, 403],
+  ]) {
     await refused(visitor.settings.getAll(), status);
     await refused(visitor.settings.update({ meta: { appName: "Mine" } }), status);
     await refused(visitor.logs.getList(), status);

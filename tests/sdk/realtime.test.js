@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Inbox, World, everyone, eventually, refused } from "./support.js";
+import { Inbox, World, everyone, refused } from "./support.js";
 import { bool, number, relation, text } from "./fields.js";
 
 const world = await World.open();
@@ -199,6 +199,20 @@ test("a visitor who signs in hears from then on what they may", async () => {
   assert.equal(client.realtime.clientId, before, "the connection stays the same");
 });
 
+test("a connection cannot change hands", async () => {
+  await world.collection("desk", [text("a")], everyone);
+  const [cleo, dan] = await world.people("cleo", "dan");
+  await listen(cleo, "desk");
+
+  cleo.authStore.save(dan.authStore.token, dan.authStore.record);
+
+  await refused(listen(cleo, "desk", "*", { query: { who: "dan" } }), 403);
+  await cleo.realtime.unsubscribe();
+  const inbox = await listen(cleo, "desk");
+  await admin.collection("desk").create({ a: "as Dan, on a new connection" });
+  assert.equal((await inbox.next()).action, "create");
+});
+
 test("a batch is told after it is done, an undone one never", async () => {
   await world.collection("stock", [text("name", { required: true })], everyone);
   const inbox = await listen(world.guest(), "stock");
@@ -236,12 +250,14 @@ test("what a deletion drags along is told as well", async () => {
 test("the SDK finds its way back after the server was away", async () => {
   await world.collection("durable", [text("a")], everyone);
   const guest = world.guest();
+  const connections = new Inbox();
+  await guest.realtime.subscribe("PB_CONNECT", connections.put);
   const inbox = await listen(guest, "durable");
-  const before = guest.realtime.clientId;
+  await connections.next("the first connection");
 
   await world.server.halt();
   await world.server.launch();
-  await eventually("the client has connected again", () => guest.realtime.isConnected && guest.realtime.clientId !== before);
+  await connections.next("the second connection");
   await admin.collection("durable").create({ a: "after the pause" });
 
   assert.equal((await inbox.next()).record.a, "after the pause");

@@ -88,13 +88,16 @@ test("pages tell where they are and how many there are", async () => {
   const beyond = await list.getList(9, 3, { sort: "n" });
   const uncounted = await list.getList(1, 3, { sort: "-n", skipTotal: true });
 
-  assert.deepEqual({ ...second, items: pluck(second.items, "n") }, {
-    page: 2,
-    perPage: 3,
-    totalItems: 7,
-    totalPages: 3,
-    items: [4, 5, 6],
-  });
+  assert.deepEqual(
+    { ...second, items: pluck(second.items, "n") },
+    {
+      page: 2,
+      perPage: 3,
+      totalItems: 7,
+      totalPages: 3,
+      items: [4, 5, 6],
+    },
+  );
   assert.equal(beyond.page, 9);
   assert.deepEqual(beyond.items, []);
   assert.deepEqual(pluck(uncounted.items, "n"), [7, 6, 5]);
@@ -116,7 +119,10 @@ test("the full list is fetched in batches until the last", async () => {
   const all = await many.getFullList({ batch: 25, sort: "n" });
   const some = await many.getFullList({ filter: "n >= 50", sort: "n" });
 
-  assert.deepEqual(pluck(all, "n"), Array.from({ length: 60 }, (_, n) => n));
+  assert.deepEqual(
+    pluck(all, "n"),
+    Array.from({ length: 60 }, (_, n) => n),
+  );
   assert.deepEqual(pluck(some, "n"), [50, 51, 52, 53, 54, 55, 56, 57, 58, 59]);
 });
 
@@ -173,19 +179,36 @@ test("relations are appended, prepended and removed", async () => {
 });
 
 test("null sets a field to its zero value", async () => {
-  const { id } = await posts.create({ title: "x", likes: 3, pinned: true, colours: ["red"], mood: "calm", extra: { a: 1 } });
+  const { id } = await posts.create({
+    title: "x",
+    likes: 3,
+    pinned: true,
+    colours: ["red"],
+    mood: "calm",
+    extra: { a: 1 },
+  });
 
-  const emptied = await posts.update(id, { title: null, likes: null, pinned: null, colours: null, mood: null, extra: null });
-
-  const { title, likes, pinned, colours, mood, extra } = emptied;
-  assert.deepEqual({ title, likes, pinned, colours, mood, extra }, {
-    title: "",
-    likes: 0,
-    pinned: false,
-    colours: [],
-    mood: "",
+  const emptied = await posts.update(id, {
+    title: null,
+    likes: null,
+    pinned: null,
+    colours: null,
+    mood: null,
     extra: null,
   });
+
+  const { title, likes, pinned, colours, mood, extra } = emptied;
+  assert.deepEqual(
+    { title, likes, pinned, colours, mood, extra },
+    {
+      title: "",
+      likes: 0,
+      pinned: false,
+      colours: [],
+      mood: "",
+      extra: null,
+    },
+  );
 });
 
 test("a form is understood as well as JSON", async () => {

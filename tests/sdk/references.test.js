@@ -8,16 +8,17 @@ const { admin } = world;
 const records = (name) => admin.collection(name);
 
 const artists = await world.collection("artists", [text("name")]);
-const albums = await world.collection("albums", [
-  text("title"),
-  relation("artist", artists, { cascadeDelete: true }),
-]);
+const albums = await world.collection("albums", [text("title"), relation("artist", artists, { cascadeDelete: true })]);
 await world.collection("songs", [
   text("title"),
   file("audio"),
   relation("albums", albums, { maxSelect: 5, cascadeDelete: true }),
 ]);
-await world.collection("fans", [text("name"), relation("favourite", artists), relation("likes", artists, { maxSelect: 9 })]);
+await world.collection("fans", [
+  text("name"),
+  relation("favourite", artists),
+  relation("likes", artists, { maxSelect: 9 }),
+]);
 await world.collection("contracts", [text("title"), relation("artist", artists, { required: true })]);
 
 test("deleting an artist deletes the albums, and songs that are on no other album", async () => {

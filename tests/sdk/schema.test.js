@@ -118,7 +118,9 @@ test("stricter options hold for later writes only", async () => {
   await admin.collections.update("words", { fields: changing(words, "w", { max: 5 }) });
 
   assert.equal((await admin.collection("words").getOne(long.id)).w, "longer than five");
-  await refused(admin.collection("words").create({ w: "longer than five" }), 400, { w: "validation_max_text_constraint" });
+  await refused(admin.collection("words").create({ w: "longer than five" }), 400, {
+    w: "validation_max_text_constraint",
+  });
 });
 
 test("a unique index cannot be laid over duplicates", async () => {
@@ -126,9 +128,13 @@ test("a unique index cannot be laid over duplicates", async () => {
   await admin.collection("dupes").create({ a: "same" });
   await admin.collection("dupes").create({ a: "same" });
 
-  await refused(admin.collections.update("dupes", { indexes: ["CREATE UNIQUE INDEX `idx_dupes` ON `dupes` (`a`)"] }), 400, {
-    indexes: { 0: "validation_invalid_index_expression" },
-  });
+  await refused(
+    admin.collections.update("dupes", { indexes: ["CREATE UNIQUE INDEX `idx_dupes` ON `dupes` (`a`)"] }),
+    400,
+    {
+      indexes: { 0: "validation_invalid_index_expression" },
+    },
+  );
 
   assert.deepEqual((await admin.collections.getOne("dupes")).indexes, []);
 });

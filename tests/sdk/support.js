@@ -18,8 +18,7 @@ globalThis.EventSource = EventSource;
 
 const run = promisify(execFile);
 
-export const binary =
-  process.env.BURROW_BIN ?? fileURLToPath(new URL("../../target/debug/burrow", import.meta.url));
+export const binary = process.env.BURROW_BIN ?? fileURLToPath(new URL("../../target/debug/burrow", import.meta.url));
 
 /** Scenarios about Burrow's additions are skipped on any other server. */
 export const isBurrow = await run(binary, ["--version"]).then(

@@ -102,10 +102,16 @@ test("a unique index speaks through its fields", async () => {
   const seats = world.guest().collection("seats");
   await seats.create({ row: "A", seat: 1, code: "x" });
 
-  await refused(seats.create({ row: "A", seat: 1 }), 400, { row: "validation_not_unique", seat: "validation_not_unique" });
+  await refused(seats.create({ row: "A", seat: 1 }), 400, {
+    row: "validation_not_unique",
+    seat: "validation_not_unique",
+  });
   await refused(seats.create({ row: "A", seat: 2, code: "x" }), 400, { code: "validation_not_unique" });
   const other = await seats.create({ row: "B", seat: 1 });
-  await refused(seats.update(other.id, { row: "A" }), 400, { row: "validation_not_unique", seat: "validation_not_unique" });
+  await refused(seats.update(other.id, { row: "A" }), 400, {
+    row: "validation_not_unique",
+    seat: "validation_not_unique",
+  });
 });
 
 test("a body that is no JSON object is a 400", async () => {

@@ -82,10 +82,11 @@ async function leave() {
 // Server-sent events do not replay what was missed, so everything visible is read again after a pause.
 function onConnect() {
   $("offline").hidden = true;
-  if (connectedBefore) attempt(async () => {
-    await loadRooms();
-    if (openRoom) await loadMessages(openRoom);
-  });
+  if (connectedBefore)
+    attempt(async () => {
+      await loadRooms();
+      if (openRoom) await loadMessages(openRoom);
+    });
   connectedBefore = true;
 }
 

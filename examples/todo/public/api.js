@@ -81,8 +81,7 @@ export async function listTodos() {
   }
 }
 
-export const addTodo = (title) =>
-  call("POST", "collections/todos/records", { title, owner: session.record.id });
+export const addTodo = (title) => call("POST", "collections/todos/records", { title, owner: session.record.id });
 
 export const changeTodo = (id, change) => call("PATCH", `collections/todos/records/${id}`, change);
 

@@ -121,13 +121,19 @@ function draw() {
   const focused = document.activeElement?.closest("#todos li")?.dataset.id;
   $("todos").replaceChildren(...sorted.map(item));
   $("empty").hidden = sorted.length > 0;
-  if (focused) $("todos").querySelector(`[data-id="${CSS.escape(focused)}"] input`)?.focus();
+  if (focused)
+    $("todos")
+      .querySelector(`[data-id="${CSS.escape(focused)}"] input`)
+      ?.focus();
 }
 
 function item(todo) {
   const box = make("input", { type: "checkbox", checked: todo.done });
   box.addEventListener("change", () =>
-    attempt(async () => onEvent({ action: "update", record: await api.changeTodo(todo.id, { done: box.checked }) }), draw),
+    attempt(
+      async () => onEvent({ action: "update", record: await api.changeTodo(todo.id, { done: box.checked }) }),
+      draw,
+    ),
   );
   const label = document.createElement("label");
   label.append(box, make("span", { textContent: todo.title }));

@@ -77,7 +77,8 @@ export class Live {
       this.#pingLater(socket);
     } catch (refusal) {
       const isFinal = refusal.status >= 400 && refusal.status < 500 && refusal.status !== 429;
-      if (!isFinal) socket.close(); // broken, silent or busy: try again
+      if (!isFinal)
+        socket.close(); // broken, silent or busy: try again
       else if (refusal.request === "auth") this.#end("signedOut");
       else this.#end("refused", refusal.message);
     }
