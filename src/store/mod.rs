@@ -8,5 +8,5 @@ mod sqlite;
 
 pub use change::{Change, ChangeKind, CommitGroup, Cursor, Position};
 pub use error::StoreError;
-pub use query::{Page, Select};
+pub use query::{Page, Referring, Select};
 pub use sqlite::{OpenOptions, ReadTx, Store, WriteTx};

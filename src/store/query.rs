@@ -1,8 +1,13 @@
-//! Reading records: one description of a query for list, view, expand and realtime.
+//! Reading records: one description of a query for list, view, expand and realtime, and its SQL text.
 
 use crate::call::Call;
-use crate::expr::{Catalog, Filter, Sort};
-use crate::schema::Collection;
+use crate::expr::{Catalog, Filter, Root, Sort};
+use crate::kit::sql::Sql;
+use crate::kit::value::Value;
+use crate::schema::{Collection, CollectionId};
+
+/// The name under which a query's own row is known to filters and sorts.
+const ROW: &str = "_r";
 
 /// Which rows of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,4 +35,248 @@ pub struct Select<'a> {
     pub sort: Option<&'a Sort>,
     /// How many.
     pub page: Option<Page>,
+}
+
+impl<'a> Select<'a> {
+    /// All rows of `collection`, to be narrowed by setting the other members.
+    #[must_use]
+    pub fn all(catalog: &'a Catalog, call: &'a Call, collection: &'a Collection) -> Self {
+        Self {
+            catalog,
+            call,
+            collection,
+            filter: None,
+            ids: None,
+            sort: None,
+            page: None,
+        }
+    }
+
+    /// The statement that gives the rows. Its text depends on the shape of the query only, never on values, so that
+    /// the prepared statement is found again.
+    pub(crate) fn rows_sql(&self) -> Sql {
+        let mut sql = Sql::new();
+        sql.push("SELECT ");
+        push_columns(self.collection, &mut sql);
+        self.push_from(&mut sql);
+        if let Some(sort) = self.sort {
+            sql.push(" ORDER BY ");
+            sort.write_sql(self.catalog, Root::Table(ROW), self.call, &mut sql);
+        }
+        if let Some(page) = self.page {
+            sql.push(" LIMIT ").arg(bounded(page.limit));
+            if page.offset > 0 {
+                sql.push(" OFFSET ").arg(bounded(page.offset));
+            }
+        }
+        sql
+    }
+
+    /// The statement that counts the rows, the page aside.
+    pub(crate) fn count_sql(&self) -> Sql {
+        let mut sql = Sql::new();
+        sql.push("SELECT count(*)");
+        self.push_from(&mut sql);
+        sql
+    }
+
+    /// As [`Select::count_sql`], but it stops counting at `most`.
+    pub(crate) fn count_up_to_sql(&self, most: u64) -> Sql {
+        let mut sql = Sql::new();
+        sql.push("SELECT count(*) FROM (SELECT 1");
+        self.push_from(&mut sql);
+        sql.push(" LIMIT ").arg(bounded(most)).push(")");
+        sql
+    }
+
+    fn push_from(&self, sql: &mut Sql) {
+        sql.push(" FROM ")
+            .ident(&self.collection.name)
+            .push(" AS ")
+            .ident(ROW);
+        let mut glue = " WHERE ";
+        if let Some(ids) = self.ids {
+            sql.push(glue).column(ROW, "id");
+            push_ids(ids, sql);
+            glue = " AND ";
+        }
+        if let Some(filter) = self.filter {
+            sql.push(glue).push("(");
+            filter.write_sql(self.catalog, Root::Table(ROW), self.call, sql);
+            sql.push(")");
+        }
+    }
+}
+
+/// The rows of a collection whose relation field holds one of some ids: what a deletion must look after and what a
+/// back-relation expand shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Referring<'a> {
+    /// Whose rows.
+    pub collection: &'a Collection,
+    /// Position of the relation field.
+    pub field: usize,
+    /// The id pointed to.
+    pub id: &'a str,
+    /// Most rows to give.
+    pub limit: u64,
+}
+
+impl Referring<'_> {
+    /// The statement that gives the rows, in the order of their ids.
+    pub(crate) fn rows_sql(&self) -> Sql {
+        let mut sql = select_all(self.collection);
+        sql.push(" WHERE ");
+        push_refers(self.collection, self.field, self.id, &mut sql);
+        sql.push(" LIMIT ").arg(bounded(self.limit));
+        sql
+    }
+}
+
+/// All rows of a collection, open for a WHERE clause over its own columns.
+pub(crate) fn select_all(collection: &Collection) -> Sql {
+    let mut sql = Sql::new();
+    sql.push("SELECT ");
+    push_columns(collection, &mut sql);
+    sql.push(" FROM ")
+        .ident(&collection.name)
+        .push(" AS ")
+        .ident(ROW);
+    sql
+}
+
+/// The statement that gives the rows whose reference pair names one record of one auth collection.
+pub(crate) fn owned_sql(collection: &Collection, owner: &CollectionId, record: &str) -> Sql {
+    let mut sql = select_all(collection);
+    sql.push(" WHERE ")
+        .column(ROW, "collectionRef")
+        .push(" = ")
+        .arg(owner.as_str())
+        .push(" AND ")
+        .column(ROW, "recordRef")
+        .push(" = ")
+        .arg(record);
+    sql
+}
+
+fn push_columns(collection: &Collection, sql: &mut Sql) {
+    for (index, field) in collection.fields.iter().enumerate() {
+        if index > 0 {
+            sql.push(", ");
+        }
+        sql.column(ROW, &field.name);
+    }
+}
+
+/// One id is compared, many are bound as one JSON array: the text stays the same for any number of them.
+fn push_ids(ids: &[&str], sql: &mut Sql) {
+    if let [id] = ids {
+        sql.push(" = ").arg(*id);
+        return;
+    }
+    let mut list = Vec::with_capacity(ids.len() * 20 + 2);
+    list.push(b'[');
+    for (index, id) in ids.iter().enumerate() {
+        if index > 0 {
+            list.push(b',');
+        }
+        crate::kit::json::write_str(id, &mut list);
+    }
+    list.push(b']');
+    sql.push(" IN (SELECT value FROM json_each(")
+        .arg(String::from_utf8(list).unwrap_or_default())
+        .push("))");
+}
+
+/// A single field is compared; a multiple one is searched for the quoted id first, which needs no parsing.
+fn push_refers(collection: &Collection, field: usize, id: &str, sql: &mut Sql) {
+    let name = &collection.fields[field].name;
+    if collection.fields[field].kind.is_multiple() {
+        sql.push("instr(")
+            .column(ROW, name)
+            .push(", ")
+            .arg(id)
+            .push(") > 0 AND EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(")
+            .column(ROW, name)
+            .push(") THEN ")
+            .column(ROW, name)
+            .push(" ELSE '[]' END) WHERE value = ")
+            .arg(id)
+            .push(")");
+    } else {
+        sql.column(ROW, name).push(" = ").arg(id);
+    }
+}
+
+fn bounded(n: u64) -> Value {
+    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::time::Timestamp;
+    use crate::schema::field::TextOptions;
+    use crate::schema::{Field, FieldKind, Kind, Rules};
+
+    fn posts() -> Collection {
+        let text = |name: &str| Field {
+            id: name.into(),
+            name: name.into(),
+            system: false,
+            hidden: false,
+            presentable: false,
+            help: String::new(),
+            required: false,
+            kind: FieldKind::Text(TextOptions::default()),
+        };
+        Collection {
+            id: CollectionId::new("pbc_1"),
+            name: "posts".into(),
+            system: false,
+            kind: Kind::Base,
+            fields: vec![text("id"), text("title")],
+            indexes: Vec::new(),
+            rules: Rules::default(),
+            created: "".into(),
+            updated: "".into(),
+        }
+    }
+
+    #[test]
+    fn the_text_does_not_depend_on_values() {
+        let catalog = Catalog::default();
+        let call = Call::new(crate::call::Actor::Guest, Timestamp::from_millis(0));
+        let collection = posts();
+        let mut select = Select::all(&catalog, &call, &collection);
+        select.ids = Some(&["a", "b\""]);
+        select.page = Some(Page {
+            offset: 0,
+            limit: 30,
+        });
+
+        let sql = select.rows_sql();
+
+        assert_eq!(
+            sql.text(),
+            "SELECT \"_r\".\"id\", \"_r\".\"title\" FROM \"posts\" AS \"_r\" WHERE \"_r\".\"id\" IN (SELECT value FROM \
+             json_each(?)) LIMIT ?"
+        );
+        assert_eq!(
+            sql.args(),
+            &[Value::text("[\"a\",\"b\\\"\"]"), Value::Int(30)]
+        );
+    }
+
+    #[test]
+    fn counting_may_stop_early() {
+        let catalog = Catalog::default();
+        let call = Call::new(crate::call::Actor::Guest, Timestamp::from_millis(0));
+        let collection = posts();
+        let sql = Select::all(&catalog, &call, &collection).count_up_to_sql(10);
+        assert_eq!(
+            sql.text(),
+            "SELECT count(*) FROM (SELECT 1 FROM \"posts\" AS \"_r\" LIMIT ?)"
+        );
+    }
 }
