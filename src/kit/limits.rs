@@ -53,6 +53,10 @@ pub const FILE_BYTES_DEFAULT: u64 = 5 << 20;
 pub const JSON_BYTES_DEFAULT: u64 = 1 << 20;
 /// Code points of a password whose field has `max` 0 (contract 3.14).
 pub const PASSWORD_CHARS_DEFAULT: u64 = 71;
+/// Bytes of one compiled pattern of a field; past it the pattern is invalid at save.
+pub const PATTERN_COMPILED_BYTES_MAX: usize = 2 << 20;
+/// Nested groups of one pattern; past it the pattern is invalid at save.
+pub const PATTERN_NEST_MAX: u32 = 100;
 /// Pixels of an image that a thumb is made from: a decoded picture takes 4 bytes each; larger ones are served as they are.
 pub const THUMB_SOURCE_PIXELS_MAX: u64 = 50_000_000;
 /// Thumbs made at the same time; further requests wait for their turn.

@@ -162,15 +162,17 @@ pub struct ViewOptions {
 
 /// Options of an auth collection, in the contract's order (contract-auth 1.2). Secrets are stored, never answered.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct AuthOptions {
-    /// Who may sign in: `None` nobody, empty anybody.
+    /// Who may sign in: `None` nobody, empty anybody. A stored row without it lets nobody in.
+    #[serde(default)]
     pub auth_rule: Option<String>,
     /// Who manages other people's accounts.
     pub manage_rule: Option<String>,
     /// Mail on sign-in from a new place.
     pub auth_alert: AuthAlert,
     /// OAuth2 providers.
+    #[serde(rename = "oauth2")]
     pub oauth2: OAuth2Options,
     /// Sign-in by password.
     pub password_auth: PasswordAuth,
@@ -197,8 +199,8 @@ pub struct AuthOptions {
 }
 
 /// Mail on sign-in from a new place.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct AuthAlert {
     /// On or off.
     pub enabled: bool,
@@ -208,6 +210,7 @@ pub struct AuthAlert {
 
 /// Subject and body with placeholders.
 #[derive(Clone, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct MailTemplate {
     /// Subject line.
     pub subject: String,
@@ -220,6 +223,7 @@ pub struct MailTemplate {
 #[serde(rename_all = "camelCase", default)]
 pub struct OAuth2Options {
     /// Providers in the order shown to people.
+    #[serde(deserialize_with = "null_is_default")]
     pub providers: Vec<OAuth2Provider>,
     /// Which record fields receive what the provider tells.
     pub mapped_fields: MappedFields,
@@ -253,6 +257,7 @@ pub struct OAuth2Provider {
     /// Client id.
     pub client_id: String,
     /// Client secret; never answered.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub client_secret: String,
     /// Authorization endpoint, empty for the provider's own.
     #[serde(rename = "authURL")]
@@ -266,21 +271,24 @@ pub struct OAuth2Provider {
     /// Label shown to people.
     pub display_name: String,
     /// Provider-specific extras.
+    #[serde(deserialize_with = "null_is_default")]
     pub extra: crate::kit::json::JsonMap,
 }
 
 /// Sign-in by password.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct PasswordAuth {
     /// On or off.
     pub enabled: bool,
     /// Fields that identify a person, each with a unique index.
+    #[serde(deserialize_with = "null_is_default")]
     pub identity_fields: Vec<String>,
 }
 
 /// Second factor.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct MfaOptions {
     /// On or off.
     pub enabled: bool,
@@ -291,8 +299,8 @@ pub struct MfaOptions {
 }
 
 /// Sign-in by mailed code.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct OtpOptions {
     /// On or off.
     pub enabled: bool,
@@ -309,7 +317,17 @@ pub struct OtpOptions {
 #[serde(default)]
 pub struct TokenOptions {
     /// Second half of the signing key; never answered.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub secret: String,
     /// Seconds.
     pub duration: i64,
+}
+
+/// Rows of older versions hold null for empty lists and objects.
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de> + Default,
+{
+    <Option<T> as serde::Deserialize>::deserialize(deserializer).map(Option::unwrap_or_default)
 }

@@ -5,9 +5,13 @@ pub mod error;
 pub mod field;
 pub mod record;
 mod set;
+mod stored;
+pub mod system;
+mod templates;
 
 pub use collection::{Action, AuthOptions, Collection, CollectionId, Kind, Rules, ViewOptions};
 pub use error::{FieldError, FieldErrors};
 pub use field::{Field, FieldKind};
 pub use record::{Record, RecordId};
 pub use set::Schema;
+pub use stored::{StoredCollection, StoredError, write_json};

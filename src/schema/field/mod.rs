@@ -1,6 +1,15 @@
 //! A field of a collection: the options shared by all kinds, and one file for each kind.
 
+mod column;
+mod date;
+mod definition;
+mod pattern;
+
 use compact_str::CompactString;
+
+pub use date::parse_date;
+pub use definition::{ShapeError, blank_kind, default_id};
+pub use pattern::Pattern;
 
 use super::collection::CollectionId;
 
@@ -110,7 +119,7 @@ pub struct TextOptions {
     /// Most code points; 0 is the default bound.
     pub max: i64,
     /// RE2 pattern, unanchored; empty is none.
-    pub pattern: String,
+    pub pattern: Pattern,
     /// Pattern from which an empty value is generated on create.
     pub autogenerate_pattern: String,
     /// The record id.
@@ -216,7 +225,7 @@ pub struct PasswordOptions {
     /// Most code points; 0 is the default bound.
     pub max: i64,
     /// RE2 pattern; empty is none.
-    pub pattern: String,
+    pub pattern: Pattern,
     /// bcrypt cost of PocketBase; kept for it.
     pub cost: i64,
 }
