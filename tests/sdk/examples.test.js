@@ -149,6 +149,31 @@ test("somebody who reloads stays signed in and finds what was said", async (t) =
   await cleo.getByLabel("Email").waitFor();
 });
 
+test("an answer that comes late hides nothing that happened meanwhile", async (t) => {
+  const pat = await joinChat(t, "Pat");
+  await openRoom(pat, "Cellar");
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  let held = false;
+  await pat.route("**/rooms/records?*", async (route) => {
+    const answer = await route.fetch();
+    held = true;
+    await released;
+    await route.fulfill({ response: answer });
+  });
+
+  await pat.reload();
+  await eventually("the answer is on its way", () => held);
+  await openRoom(pat, "Meanwhile");
+  await say(pat, "still here");
+  await pat.getByText("still here").waitFor();
+  release();
+  await pat.getByRole("button", { name: "Cellar" }).waitFor();
+
+  assert.equal(await pat.getByText("still here").isVisible(), true);
+  assert.equal(await pat.getByRole("heading", { level: 1 }).textContent(), "Meanwhile");
+});
+
 test("a new picture is shown beside one's messages, to others too", async (t) => {
   const dan = await joinChat(t, "Dan");
   const eve = await joinChat(t, "Eve");

@@ -11,8 +11,9 @@ pb.autoCancellation(false);
 const $ = (id) => document.getElementById(id);
 const rooms = new Map(); // id -> record
 const shown = new Map(); // id of a message -> its element in the open room
+const gone = new Set(); // ids of rooms and messages that were deleted while this page was open
 let openRoom = null; // record
-let leaveRoom = () => {}; // ends the subscription of the open room
+let leaveRoom = async () => {}; // ends the subscription of the open room
 let connectedBefore = false;
 
 // ---------------------------------------------------------------- signing in
@@ -116,16 +117,25 @@ $("avatar-file").addEventListener("change", (event) => {
 
 // ---------------------------------------------------------------- rooms
 
+// An answer may be older than an event that overtook it. So a list removes only what was known before it was asked for,
+// and brings back nothing that was deleted meanwhile.
+
 async function loadRooms() {
+  const known = [...rooms.keys()];
   const all = await pb.collection("rooms").getFullList({ sort: "name:lower" });
-  rooms.clear();
-  for (const room of all) rooms.set(room.id, room);
+  const present = new Set(all.map((room) => room.id));
+  for (const id of known) if (!present.has(id)) rooms.delete(id);
+  for (const room of all) if (!gone.has(room.id)) rooms.set(room.id, room);
   drawRooms();
 }
 
 function onRoomEvent({ action, record }) {
-  if (action === "delete") rooms.delete(record.id);
-  else rooms.set(record.id, record);
+  if (action === "delete") {
+    gone.add(record.id);
+    rooms.delete(record.id);
+  } else {
+    rooms.set(record.id, record);
+  }
   drawRooms();
 }
 
@@ -197,7 +207,7 @@ async function enterRoom(room) {
 
 async function closeRoom() {
   const stop = leaveRoom;
-  leaveRoom = () => {};
+  leaveRoom = async () => {};
   openRoom = null;
   shown.clear();
   $("messages").replaceChildren();
@@ -205,12 +215,13 @@ async function closeRoom() {
   for (const id of ["delete-room", "composer", "earlier", "no-messages"]) $(id).hidden = true;
   $("chat").classList.remove("in-room");
   drawRooms();
-  await stop();
+  await stop().catch(() => {}); // a subscription that is lost already needs no ending
 }
 
 // ---------------------------------------------------------------- messages
 
 async function loadMessages(room, before = "") {
+  const known = [...shown];
   const page = await pb.collection("messages").getList(1, PAGE, {
     filter: before
       ? pb.filter("room = {:room} && created <= {:before}", { room: room.id, before })
@@ -221,12 +232,13 @@ async function loadMessages(room, before = "") {
   });
   if (openRoom !== room) return;
 
-  // A fresh read is the truth: what was deleted during a pause has to go.
+  // After a pause: what was deleted has to go, and so has everything if more was said than one page holds.
   if (!before) {
     const present = new Set(page.items.map((message) => message.id));
     const oldest = page.items.at(-1)?.created ?? "";
-    for (const [id, element] of shown) {
-      if (!present.has(id) && element.dataset.created >= oldest) removeMessage(id);
+    const overlaps = known.some(([id]) => present.has(id));
+    for (const [id, element] of known) {
+      if (!present.has(id) && (!overlaps || element.dataset.created >= oldest)) removeMessage(id);
     }
   }
   keepingPlace(Boolean(before), () => page.items.forEach(showMessage));
@@ -236,13 +248,17 @@ async function loadMessages(room, before = "") {
 
 function onMessageEvent({ action, record }) {
   if (record.room !== openRoom?.id) return;
-  if (action === "delete") removeMessage(record.id);
-  else keepingPlace(false, () => showMessage(record));
+  if (action === "delete") {
+    gone.add(record.id);
+    removeMessage(record.id);
+  } else {
+    keepingPlace(false, () => showMessage(record));
+  }
   $("no-messages").hidden = shown.size > 0;
 }
 
 function showMessage(message) {
-  if (shown.has(message.id)) return;
+  if (shown.has(message.id) || gone.has(message.id)) return;
   const element = messageElement(message);
   const next = [...$("messages").children].find((other) => other.dataset.created > message.created);
   $("messages").insertBefore(element, next ?? null);
