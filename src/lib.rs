@@ -1,8 +1,13 @@
 //! Burrow: a backend in one executable. The map of the house is in `ARCHITECTURE.md`; floors look down only:
 //! `http` and `cli` over `records`, `auth`, `realtime`, `ops` over `store`, `files` over `expr`, `schema`, `call` over `kit`.
 
+pub mod app;
 pub mod call;
+pub mod config;
 pub mod expr;
+pub mod files;
+pub mod http;
 pub mod kit;
+pub mod ops;
 pub mod schema;
 pub mod store;

@@ -8,6 +8,18 @@ pub const BATCH_BODY_BYTES_MAX: u64 = 128 << 20;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Parts of one multipart body: fields and files together; past it 400.
 pub const MULTIPART_PARTS_MAX: usize = 2_000;
+/// Fields of a form-encoded body or a query string: far beyond any record; further ones are ignored.
+pub const FORM_PAIRS_MAX: usize = 5_000;
+/// Bytes of one upload kept in memory before it goes to a temporary file.
+pub const UPLOAD_MEMORY_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a refused body that are still read, so that a client in the middle of sending hears the answer.
+pub const REFUSED_BODY_BYTES_MAX: u64 = 64 << 20;
+/// Seconds in which the headers of a request must arrive (contract 1.2).
+pub const HEADER_SECS_MAX: u64 = 60;
+/// Seconds in which the body of a request must arrive (contract 1.2).
+pub const BODY_SECS_MAX: u64 = 300;
+/// Bytes of the head of a request; past it 431.
+pub const HEADER_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes of one `filter` parameter (contract 4.3); past it 400.
 pub const FILTER_BYTES_MAX: usize = 3_500;

@@ -1,0 +1,234 @@
+//! The one way errors leave: the contract's envelope `{"data", "message", "status"}` (contract 1.4).
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
+
+use crate::kit::json::{self, Json};
+use crate::ops;
+use crate::schema::FieldErrors;
+use crate::schema::error::sentence;
+use crate::store::StoreError;
+
+/// An answer that is an error. What is internal stays in `cause`, which only the log sees.
+#[derive(Debug)]
+pub struct Fault {
+    status: StatusCode,
+    message: Cow<'static, str>,
+    data: FieldErrors,
+    cause: Option<String>,
+    retry_after_secs: Option<u64>,
+}
+
+/// What the request log keeps of a [`Fault`]; travels in the answer's extensions.
+#[derive(Clone, Debug)]
+pub struct FaultLog {
+    /// The message that the client saw.
+    pub message: String,
+    /// The cause, else the validation errors, else null.
+    pub details: Json,
+}
+
+impl Fault {
+    /// `status` with the contract's default message for it.
+    #[must_use]
+    pub fn new(status: StatusCode) -> Self {
+        let message = match status {
+            StatusCode::UNAUTHORIZED => "Missing or invalid authentication.",
+            StatusCode::FORBIDDEN => "You are not allowed to perform this request.",
+            StatusCode::NOT_FOUND => "The requested resource wasn't found.",
+            StatusCode::PAYLOAD_TOO_LARGE => "Request entity too large.",
+            StatusCode::TOO_MANY_REQUESTS => "Too Many Requests.",
+            StatusCode::SERVICE_UNAVAILABLE => "The server is busy, please try again.",
+            _ => "Something went wrong while processing your request.",
+        };
+        Self {
+            status,
+            message: Cow::Borrowed(message),
+            data: FieldErrors::new(),
+            cause: None,
+            retry_after_secs: None,
+        }
+    }
+
+    /// 400.
+    #[must_use]
+    pub fn bad_request() -> Self {
+        Self::new(StatusCode::BAD_REQUEST)
+    }
+
+    /// 401.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED)
+    }
+
+    /// 403.
+    #[must_use]
+    pub fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN)
+    }
+
+    /// 404.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND)
+    }
+
+    /// 413.
+    #[must_use]
+    pub fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// 429.
+    #[must_use]
+    pub fn too_many_requests() -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// 500, the cause for the log only.
+    #[must_use]
+    pub fn internal(cause: impl ToString) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(cause)
+    }
+
+    /// 401 of routes that need a signed-in record.
+    #[must_use]
+    pub fn auth_required() -> Self {
+        Self::unauthorized().with_message("The request requires valid record authorization token.")
+    }
+
+    /// 400 of a form whose values have wrong types.
+    #[must_use]
+    pub fn unreadable_form() -> Self {
+        Self::bad_request().with_message("An error occurred while loading the submitted data.")
+    }
+
+    /// The same with another message; the encoder makes it a sentence.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// The same with errors by field.
+    #[must_use]
+    pub fn with_data(mut self, data: FieldErrors) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// The same with a cause for the log.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl ToString) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The envelope as JSON, for answers inside answers (batch).
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        serde_json::json!({
+            "data": self.data.to_json(),
+            "message": sentence(&self.message),
+            "status": self.status.as_u16(),
+        })
+    }
+
+    fn log(&self) -> FaultLog {
+        let details = match &self.cause {
+            Some(cause) => Json::from(cause.as_str()),
+            None if self.data.is_empty() => Json::Null,
+            None => self.data.to_json(),
+        };
+        FaultLog {
+            message: sentence(&self.message),
+            details,
+        }
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response<Body> {
+        let log = self.log();
+        if self.status.is_server_error() {
+            tracing::error!(status = self.status.as_u16(), cause = ?self.cause, "request failed");
+        }
+        // The keys of the envelope are in alphabetical order already.
+        let body = json::to_text(&self.to_json());
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        if let Some(secs) = self.retry_after_secs {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        }
+        response.extensions_mut().insert(log);
+        response
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy | StoreError::Closed => Self {
+                retry_after_secs: Some(1),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE).caused_by(error)
+            },
+            StoreError::NotUnique { .. }
+            | StoreError::Timeout
+            | StoreError::Full
+            | StoreError::Sqlite(_) => Self::bad_request().caused_by(error),
+        }
+    }
+}
+
+impl From<ops::Error> for Fault {
+    fn from(error: ops::Error) -> Self {
+        match error {
+            ops::Error::InvalidSettings(data) => Self::bad_request()
+                .with_message("An error occurred while saving the new settings.")
+                .with_data(data),
+            ops::Error::UnreadableSettings => Self::unreadable_form(),
+            ops::Error::NotFound("") => Self::not_found(),
+            ops::Error::NotFound(message) => Self::not_found().with_message(message),
+            ops::Error::Invalid { message, data } => {
+                Self::bad_request().with_message(message).with_data(data)
+            }
+            ops::Error::Raw { .. } => Self::bad_request().with_message(error.to_string()),
+            ops::Error::BadQuery("") => Self::bad_request(),
+            ops::Error::BadQuery(message) => Self::bad_request().with_message(message),
+            ops::Error::Encryption(_) => Self::internal(error),
+            ops::Error::Store(store) => store.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::FieldError;
+
+    #[test]
+    fn the_envelope_is_the_contracts() {
+        let fault = Fault::bad_request()
+            .with_message("failed to create record")
+            .with_data(FieldErrors::one("title", FieldError::required()));
+        assert_eq!(
+            json::to_text(&fault.to_json()),
+            r#"{"data":{"title":{"code":"validation_required","message":"Cannot be blank."}},"message":"Failed to create record.","status":400}"#
+        );
+    }
+}

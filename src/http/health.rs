@@ -1,0 +1,45 @@
+//! `GET /api/health`: that the server answers, and to superusers what it sees of them. Touches no storage.
+
+use axum::extract::State;
+
+use super::answer::{self, Answer};
+use crate::app::App;
+use crate::call::Call;
+use crate::kit::json::{Json, JsonMap};
+
+/// Headers that tell of a proxy which was not configured.
+const PROXY_HEADERS: [&str; 3] = ["CF-Connecting-IP", "Fly-Client-IP", "X-Forwarded-For"];
+
+#[derive(serde::Serialize)]
+struct Health {
+    message: &'static str,
+    code: u16,
+    data: Json,
+}
+
+/// Answers that the server is up.
+pub(super) async fn health(State(_app): State<App>, call: Call) -> Answer {
+    let mut data = JsonMap::new();
+    if call.actor.is_superuser() {
+        let header = PROXY_HEADERS.into_iter().find(|name| has(&call, name));
+        data.insert("canBackup".to_owned(), Json::from(true));
+        data.insert("realIP".to_owned(), Json::from(call.client_ip.to_string()));
+        data.insert(
+            "possibleProxyHeader".to_owned(),
+            Json::from(header.unwrap_or("")),
+        );
+    }
+    let health = Health {
+        message: "API is healthy.",
+        code: 200,
+        data: Json::Object(data),
+    };
+    answer::ordered(&call, &health)
+}
+
+fn has(call: &Call, header: &str) -> bool {
+    let name = header.to_ascii_lowercase().replace('-', "_");
+    call.headers
+        .iter()
+        .any(|(key, value)| *key == name && !value.is_empty())
+}

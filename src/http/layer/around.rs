@@ -1,0 +1,94 @@
+//! The whole way of a request: refusals first, then its handler, then headers and the log.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Method, Response, header};
+use axum::response::IntoResponse;
+use futures_util::FutureExt;
+use tower_service::Service;
+
+use super::headers::{self, Frameable};
+use super::{cors, www};
+use crate::app::App;
+use crate::http::body;
+use crate::http::error::Fault;
+use crate::http::extract;
+use crate::kit::limits::BODY_BYTES_MAX;
+
+/// Answers one request that came from `peer`.
+pub(in crate::http) async fn respond(
+    app: &App,
+    router: &mut Router,
+    peer: IpAddr,
+    request: Request,
+) -> Response<Body> {
+    if let Some(redirect) = www::redirect(
+        &app.config.www_hosts,
+        request.headers(),
+        request.uri(),
+        false,
+    ) {
+        return redirect;
+    }
+    let origins = &app.config.origins;
+    if request.method() == Method::OPTIONS {
+        return cors::preflight(origins, request.headers());
+    }
+    let allowed = cors::allowed_origin(origins, request.headers());
+    // A panic is one request's misfortune: it ends here, with the answer that any internal failure gets.
+    let mut response = match AssertUnwindSafe(handled(app, router, peer, request))
+        .catch_unwind()
+        .await
+    {
+        Ok(response) => response,
+        Err(panic) => Fault::internal(panic_text(&*panic)).into_response(),
+    };
+    let frameable = response.extensions().get::<Frameable>().is_some();
+    headers::secure(response.headers_mut(), frameable);
+    cors::mark(response.headers_mut(), allowed);
+    response
+}
+
+async fn handled(app: &App, router: &mut Router, peer: IpAddr, request: Request) -> Response<Body> {
+    let (mut parts, body) = request.into_parts();
+    let call = extract::call(app, &parts, peer).await;
+    if declared_too_large(&parts) {
+        body::discard(body).await;
+        return Fault::too_large().into_response();
+    }
+    parts.extensions.insert(call);
+    let request = Request::from_parts(parts, body);
+    match router.call(request).await {
+        Ok(mut response) => {
+            // There is no 405 in the contract, and so nothing to allow.
+            response.headers_mut().remove(header::ALLOW);
+            response
+        }
+        Err(never) => match never {},
+    }
+}
+
+/// Whether the declared length is past the limit of a path without a limit of its own.
+fn declared_too_large(parts: &axum::http::request::Parts) -> bool {
+    let own_limit = |path: &str| {
+        path == "/api/batch"
+            || path == "/api/backups/upload"
+            || (path.starts_with("/api/collections/") && path.contains("/records"))
+    };
+    extract::text(&parts.headers, header::CONTENT_LENGTH)
+        .parse::<u64>()
+        .is_ok_and(|length| length > BODY_BYTES_MAX)
+        && !own_limit(parts.uri.path())
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic".to_owned())
+}

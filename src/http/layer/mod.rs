@@ -1,0 +1,10 @@
+//! What happens around every handler, in the contract's order (contract 1.2), as plain functions: a stack of boxed
+//! middlewares would cost more than many handlers.
+
+mod around;
+mod cors;
+mod headers;
+mod www;
+
+pub(super) use around::respond;
+pub(super) use headers::Frameable;

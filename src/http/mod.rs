@@ -1,0 +1,30 @@
+//! The wire: paths to handlers, on one screen. Handlers parse, call a service and answer; nothing else happens here.
+//! What happens around every handler is in `layer`; paths are exact (a trailing slash is another path) and there is no 405.
+
+pub mod answer;
+pub mod body;
+pub mod error;
+pub mod extract;
+pub mod fields;
+pub mod form;
+mod health;
+mod layer;
+mod server;
+mod statics;
+
+use axum::Router;
+use axum::routing::get;
+
+pub use server::serve;
+
+use crate::app::App;
+
+/// Every path of the product.
+fn routes(app: App) -> Router {
+    Router::new()
+        .route("/api/health", get(health::health))
+        // What no path above takes: static files for GET and HEAD, 404 for the rest.
+        .fallback(statics::fallback)
+        .method_not_allowed_fallback(statics::fallback)
+        .with_state(app)
+}

@@ -1,0 +1,90 @@
+//! The listener: connections in, answers out, a polite end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::{layer, routes};
+use crate::app::App;
+use crate::kit::limits::{HEADER_BYTES_MAX, HEADER_SECS_MAX};
+
+/// Serves `app` on `listener` until `shutdown` resolves; open requests then have `grace` to finish.
+pub async fn serve(
+    app: App,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+    grace: Duration,
+) {
+    let router = routes(app.clone());
+    // Connections hold a receiver each: it tells them to end, and the last one gone tells us that they have.
+    let (closing, open) = watch::channel(false);
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => connection(&app, &router, stream, peer, open.clone()),
+            Err(error) => {
+                // Out of descriptors or a client that left already: waiting a little is all that helps.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(open);
+    closing.send_replace(true);
+    // What is still open after the grace is dropped with the runtime.
+    tokio::time::timeout(grace, closing.closed()).await.ok();
+}
+
+fn connection(
+    app: &App,
+    router: &axum::Router,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut closing: watch::Receiver<bool>,
+) {
+    // Latency matters more than packets; where it cannot be set, nothing breaks.
+    stream.set_nodelay(true).ok();
+    let app = app.clone();
+    let router = router.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let app = app.clone();
+        let mut router = router.clone();
+        async move {
+            let request = request.map(Body::new);
+            let response = layer::respond(&app, &mut router, peer.ip(), request).await;
+            Ok::<_, std::convert::Infallible>(response)
+        }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(HEADER_SECS_MAX))
+        .max_buf_size(HEADER_BYTES_MAX)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::spawn(async move {
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = async { drop(closing.wait_for(|closing| *closing).await) } => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended");
+        }
+    });
+}

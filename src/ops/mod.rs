@@ -1,0 +1,5 @@
+//! The housekeeper: settings, logs, scheduled jobs, limits, the superuser's console.
+
+mod error;
+
+pub use error::Error;
