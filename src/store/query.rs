@@ -1,5 +1,7 @@
 //! Reading records: one description of a query for list, view, expand and realtime, and its SQL text.
 
+use std::sync::Arc;
+
 use crate::call::Call;
 use crate::expr::{Catalog, Filter, Root, Sort};
 use crate::kit::sql::Sql;
@@ -26,7 +28,7 @@ pub struct Select<'a> {
     /// Who asks.
     pub call: &'a Call,
     /// Whose rows.
-    pub collection: &'a Collection,
+    pub collection: &'a Arc<Collection>,
     /// Which rows; all conditions hold together.
     pub filter: Option<&'a Filter>,
     /// Only these ids; `Some(&[])` is no row.
@@ -40,7 +42,7 @@ pub struct Select<'a> {
 impl<'a> Select<'a> {
     /// All rows of `collection`, to be narrowed by setting the other members.
     #[must_use]
-    pub fn all(catalog: &'a Catalog, call: &'a Call, collection: &'a Collection) -> Self {
+    pub fn all(catalog: &'a Catalog, call: &'a Call, collection: &'a Arc<Collection>) -> Self {
         Self {
             catalog,
             call,
@@ -108,28 +110,55 @@ impl<'a> Select<'a> {
     }
 }
 
-/// The rows of a collection whose relation field holds one of some ids: what a deletion must look after and what a
-/// back-relation expand shows.
-#[derive(Clone, Copy, Debug)]
+/// The rows of a collection whose relation field holds one of some ids: what a deletion must look after, and what the
+/// `expand` of a back-relation shows.
+#[derive(Clone, Debug)]
 pub struct Referring<'a> {
+    /// Collections and compiled rules.
+    pub catalog: &'a Catalog,
+    /// Who asks.
+    pub call: &'a Call,
     /// Whose rows.
-    pub collection: &'a Collection,
+    pub collection: &'a Arc<Collection>,
     /// Position of the relation field.
     pub field: usize,
-    /// The id pointed to.
-    pub id: &'a str,
+    /// The ids pointed to.
+    pub ids: &'a [&'a str],
+    /// What else must hold.
+    pub filter: Option<&'a Filter>,
     /// Most rows to give.
-    pub limit: u64,
+    pub limit: usize,
 }
 
 impl Referring<'_> {
-    /// The statement that gives the rows, in the order of their ids.
+    /// The statement that gives the rows.
     pub(crate) fn rows_sql(&self) -> Sql {
         let mut sql = select_all(self.collection);
         sql.push(" WHERE ");
-        push_refers(self.collection, self.field, self.id, &mut sql);
-        sql.push(" LIMIT ").arg(bounded(self.limit));
+        self.push_refers(&mut sql);
+        if let Some(filter) = self.filter {
+            sql.push(" AND (");
+            filter.write_sql(self.catalog, Root::Table(ROW), self.call, &mut sql);
+            sql.push(")");
+        }
+        sql.push(" LIMIT ").arg(bounded(self.limit as u64));
         sql
+    }
+
+    fn push_refers(&self, sql: &mut Sql) {
+        let field = &self.collection.fields[self.field];
+        if field.kind.is_multiple() {
+            sql.push("EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(")
+                .column(ROW, &field.name)
+                .push(") THEN ")
+                .column(ROW, &field.name)
+                .push(" ELSE '[]' END) AS \"_e\" WHERE \"_e\".value");
+            push_ids(self.ids, sql);
+            sql.push(")");
+        } else {
+            sql.column(ROW, &field.name);
+            push_ids(self.ids, sql);
+        }
     }
 }
 
@@ -188,26 +217,6 @@ fn push_ids(ids: &[&str], sql: &mut Sql) {
         .push("))");
 }
 
-/// A single field is compared; a multiple one is searched for the quoted id first, which needs no parsing.
-fn push_refers(collection: &Collection, field: usize, id: &str, sql: &mut Sql) {
-    let name = &collection.fields[field].name;
-    if collection.fields[field].kind.is_multiple() {
-        sql.push("instr(")
-            .column(ROW, name)
-            .push(", ")
-            .arg(id)
-            .push(") > 0 AND EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(")
-            .column(ROW, name)
-            .push(") THEN ")
-            .column(ROW, name)
-            .push(" ELSE '[]' END) WHERE value = ")
-            .arg(id)
-            .push(")");
-    } else {
-        sql.column(ROW, name).push(" = ").arg(id);
-    }
-}
-
 fn bounded(n: u64) -> Value {
     Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }
@@ -247,7 +256,7 @@ mod tests {
     fn the_text_does_not_depend_on_values() {
         let catalog = Catalog::default();
         let call = Call::new(crate::call::Actor::Guest, Timestamp::from_millis(0));
-        let collection = posts();
+        let collection = Arc::new(posts());
         let mut select = Select::all(&catalog, &call, &collection);
         select.ids = Some(&["a", "b\""]);
         select.page = Some(Page {
@@ -272,7 +281,7 @@ mod tests {
     fn counting_may_stop_early() {
         let catalog = Catalog::default();
         let call = Call::new(crate::call::Actor::Guest, Timestamp::from_millis(0));
-        let collection = posts();
+        let collection = Arc::new(posts());
         let sql = Select::all(&catalog, &call, &collection).count_up_to_sql(10);
         assert_eq!(
             sql.text(),
