@@ -14,11 +14,15 @@ async function listen(client, collection, topic = "*", options = {}) {
   return Object.assign(inbox, { stop });
 }
 
-/** The next messages. Burrow keeps the order of the changes; PocketBase may swap those that follow each other closely. */
-async function inOrder(inbox, count, pick) {
+/**
+ * Asserts what is told next. Burrow keeps the order of the changes; PocketBase may swap any two that follow each other
+ * closely, so there only the set is compared.
+ */
+async function tells(inbox, expected, pick) {
   const heard = [];
-  while (heard.length < count) heard.push(pick((await inbox.next()).record));
-  return isBurrow ? heard : heard.sort((a, b) => (a < b ? -1 : 1));
+  while (heard.length < expected.length) heard.push(pick(await inbox.next()));
+  const settled = (list) => (isBurrow ? list : list.map((each) => JSON.stringify(each)).sort());
+  assert.deepEqual(settled(heard), settled(expected));
 }
 
 test("everyone who listens hears of creation, change and deletion, in this order", async () => {
@@ -31,13 +35,12 @@ test("everyone who listens hears of creation, change and deletion, in this order
   await writer.delete(id);
 
   for (const inbox of [first, second]) {
-    const created = await inbox.next("the create");
-    assert.deepEqual([created.action, created.record.id, created.record.title], ["create", id, "one"]);
-    assert.equal(created.record.collectionName, "news");
-    const updated = await inbox.next("the update");
-    assert.deepEqual([updated.action, updated.record.title], ["update", "two"]);
-    const deleted = await inbox.next("the delete");
-    assert.deepEqual([deleted.action, deleted.record.id, deleted.record.title], ["delete", id, "two"]);
+    const expected = [
+      ["create", "news", id, "one"],
+      ["update", "news", id, "two"],
+      ["delete", "news", id, "two"],
+    ];
+    await tells(inbox, expected, ({ action, record }) => [action, record.collectionName, record.id, record.title]);
   }
 });
 
@@ -48,10 +51,8 @@ test("many changes arrive in the order in which they were made", async () => {
   const { id } = await admin.collection("ticks").create({ n: 0 });
   for (let n = 1; n <= 30; n++) await admin.collection("ticks").update(id, { n });
 
-  assert.deepEqual(
-    await inOrder(inbox, 31, (record) => record.n),
-    Array.from({ length: 31 }, (_, n) => n),
-  );
+  const expected = Array.from({ length: 31 }, (_, n) => n);
+  await tells(inbox, expected, ({ record }) => record.n);
 });
 
 test("one record can be watched alone", async () => {
@@ -67,9 +68,11 @@ test("one record can be watched alone", async () => {
   await admin.collection("pots").delete(other.id);
   await admin.collection("pots").delete(mine.id);
 
-  assert.equal((await inbox.next()).record.state, "hot");
-  const last = await inbox.next();
-  assert.deepEqual([last.action, last.record.id], ["delete", mine.id]);
+  const expected = [
+    ["update", mine.id, "hot"],
+    ["delete", mine.id, "hot"],
+  ];
+  await tells(inbox, expected, ({ action, record }) => [action, record.id, record.state]);
 });
 
 test("one hears only of records that one may list", async () => {
@@ -91,13 +94,10 @@ test("one hears only of records that one may list", async () => {
   await admin.collection("mail").create({ body: "for Ann again", to: ann.id });
   await admin.collection("mail").create({ body: "for Bob again", to: bob.id });
 
-  assert.equal((await annHears.next()).record.body, "for Ann");
-  assert.equal((await annHears.next()).record.body, "for Ann again");
-  assert.equal((await bobHears.next()).record.body, "for Bob");
-  assert.equal((await bobHears.next()).record.body, "for Bob again");
-  for (const body of ["for Ann", "for Bob", "for Ann again", "for Bob again"]) {
-    assert.equal((await rootHears.next()).record.body, body);
-  }
+  const body = ({ record }) => record.body;
+  await tells(annHears, ["for Ann", "for Ann again"], body);
+  await tells(bobHears, ["for Bob", "for Bob again"], body);
+  await tells(rootHears, ["for Ann", "for Bob", "for Ann again", "for Bob again"], body);
   assert.ok(guestHears.isEmpty);
 });
 
@@ -127,9 +127,11 @@ test("a record that leaves the rule goes silently, and comes back as an update",
   await stage.update(id, { name: "two" });
   await stage.update(id, { lit: true });
 
-  assert.equal((await inbox.next()).action, "create");
-  const back = await inbox.next();
-  assert.deepEqual([back.action, back.record.name], ["update", "two"]);
+  const expected = [
+    ["create", "one"],
+    ["update", "two"],
+  ];
+  await tells(inbox, expected, ({ action, record }) => [action, record.name]);
 });
 
 test("a subscription may filter, expand and pick fields", async () => {
@@ -147,8 +149,7 @@ test("a subscription may filter, expand and pick fields", async () => {
   const costly = await dear.next();
   assert.equal(costly.record.price, 150);
   assert.equal(costly.record.expand.shop.name, "Corner");
-  assert.deepEqual((await cheap.next()).record, { price: 50 });
-  assert.deepEqual((await cheap.next()).record, { price: 70 });
+  await tells(cheap, [{ price: 50 }, { price: 70 }], ({ record }) => record);
 });
 
 test("headers and queries of a subscription are seen by the rule", async () => {
@@ -235,7 +236,7 @@ test("a batch is told after it is done, an undone one never", async () => {
   for (const name of ["a", "b", "c"]) good.collection("stock").create({ name });
   await good.send();
 
-  assert.deepEqual(await inOrder(inbox, 3, (record) => record.name), ["a", "b", "c"]);
+  await tells(inbox, ["a", "b", "c"], ({ record }) => record.name);
 });
 
 test("what a deletion drags along is told as well", async () => {

@@ -317,12 +317,12 @@ composer.addEventListener("submit", (event) => {
   event.preventDefault();
   const body = composer.elements.body.value.trim();
   if (!body || !openRoom) return;
-  busyWhile(composer, () =>
-    attempt(async () => {
-      await pb.collection("messages").create({ room: openRoom.id, author: pb.authStore.record.id, body });
-      composer.reset();
-    }),
-  ).then(() => composer.elements.body.focus());
+  composer.reset(); // at once, so that the next message can be written while this one travels
+  attempt(
+    () => pb.collection("messages").create({ room: openRoom.id, author: pb.authStore.record.id, body }),
+    () => (composer.elements.body.value ||= body),
+  );
+  composer.elements.body.focus();
 });
 
 composer.addEventListener("keydown", (event) => {
@@ -366,10 +366,11 @@ async function busyWhile(form, work) {
 }
 
 /** Does the work; tells the person if it failed, and asks to sign in again if the account is no longer known. */
-async function attempt(work) {
+async function attempt(work, undo = () => {}) {
   try {
     await work();
   } catch (error) {
+    undo();
     notify(explain(error));
     if (error instanceof ClientResponseError && error.status === 401) await leave();
   }

@@ -110,10 +110,11 @@ $("new-todo").addEventListener("submit", (event) => {
   const form = event.target;
   const title = form.elements.title.value.trim();
   if (!title) return;
-  attempt(async () => {
-    onEvent({ action: "create", record: await api.addTodo(title) });
-    form.reset();
-  });
+  form.reset(); // at once, so that the next todo can be written while this one travels
+  attempt(
+    async () => onEvent({ action: "create", record: await api.addTodo(title) }),
+    () => (form.elements.title.value ||= title),
+  );
 });
 
 function draw() {
