@@ -69,6 +69,8 @@ pub const PASSWORD_CHARS_DEFAULT: u64 = 71;
 pub const PATTERN_COMPILED_BYTES_MAX: usize = 2 << 20;
 /// Nested groups of one pattern; past it the pattern is invalid at save.
 pub const PATTERN_NEST_MAX: u32 = 100;
+/// Bytes that one autogenerate pattern may produce; past it the pattern is invalid at save.
+pub const GENERATED_CHARS_MAX: usize = 16 << 10;
 /// Pixels of an image that a thumb is made from: a decoded picture takes 4 bytes each; larger ones are served as they are.
 pub const THUMB_SOURCE_PIXELS_MAX: u64 = 50_000_000;
 /// Thumbs made at the same time; further requests wait for their turn.

@@ -1,15 +1,33 @@
 //! A field of a collection: the options shared by all kinds, and one file for each kind.
 
+mod boolean;
+mod cast;
 mod column;
 mod date;
 mod definition;
+mod email;
+mod encode;
+mod generate;
+mod geo_point;
+mod json;
+mod list;
+mod modifier;
+mod number;
 mod pattern;
+mod text;
+mod url;
+mod validate;
 
 use compact_str::CompactString;
 
 pub use date::parse_date;
 pub use definition::{ShapeError, blank_kind, default_id};
+pub use email::is_email;
+pub use encode::{to_json, write_json};
+pub use modifier::{Modifier, keys_in_order, resolve_key};
 pub use pattern::Pattern;
+pub use url::is_url;
+pub use validate::Check;
 
 use super::collection::CollectionId;
 
