@@ -1,0 +1,115 @@
+// The one place that talks to the server.
+import { ApiError } from './errors';
+
+export interface Hooks {
+  token(): string;
+  /** Called before a request with a token that has run out, and after a 401. Resolves once somebody signed in again. */
+  renew(): Promise<void>;
+  /** True if the token is known to have run out. */
+  stale(): boolean;
+}
+
+export interface RequestOptions {
+  method?: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  body?: unknown;
+  signal?: AbortSignal;
+  /** Another token than the session's; '' for none. Never renews. */
+  token?: string;
+  keepalive?: boolean;
+  /** 0–1 while a body is being sent. */
+  progress?: (part: number) => void;
+}
+
+// The dashboard lives in `/_/`, the API beside it, also when both are served below a prefix.
+const root = () =>
+  typeof document === 'undefined'
+    ? ''
+    : new URL('../', document.baseURI.split('#')[0]).pathname.replace(/\/$/, '');
+let hooks: Hooks = {
+  token: () => '',
+  renew: () => Promise.reject(new Error('no session')),
+  stale: () => false,
+};
+export const setHooks = (next: Hooks) => (hooks = next);
+export const apiUrl = (path: string) => root() + path;
+
+export async function request<T>(path: string, options: RequestOptions = {}): Promise<T> {
+  const own = options.token === undefined;
+  if (own && hooks.token() !== '' && hooks.stale()) await hooks.renew();
+  const used = options.token ?? hooks.token();
+  try {
+    return await send<T>(path, options, used);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 401 || !own || used === '') throw error;
+    if (hooks.token() === used) await hooks.renew();
+    return send<T>(path, options, hooks.token());
+  }
+}
+
+async function send<T>(path: string, options: RequestOptions, token: string): Promise<T> {
+  const { method = 'GET', body, signal, keepalive } = options;
+  const headers: Record<string, string> = {};
+  if (token !== '') headers.Authorization = token;
+  const form = body instanceof FormData;
+  if (body !== undefined && !form) headers['Content-Type'] = 'application/json';
+  const payload = form ? body : body === undefined ? undefined : JSON.stringify(body);
+  if (options.progress) return sendWithProgress<T>(apiUrl(path), method, headers, payload, options.progress);
+  let response: Response;
+  try {
+    response = await fetch(apiUrl(path), {
+      method,
+      headers,
+      body: payload,
+      signal,
+      keepalive,
+      cache: 'no-store',
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw unreachable();
+  }
+  return answer<T>(response.status, await response.text());
+}
+
+function sendWithProgress<T>(
+  url: string,
+  method: string,
+  headers: Record<string, string>,
+  body: FormData | string | undefined,
+  progress: (part: number) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    xhr.open(method, url);
+    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
+    xhr.upload.onprogress = (e) => e.lengthComputable && progress(e.loaded / e.total);
+    xhr.onerror = () => reject(unreachable());
+    xhr.onload = () => {
+      try {
+        resolve(answer<T>(xhr.status, xhr.responseText));
+      } catch (error) {
+        reject(error);
+      }
+    };
+    xhr.send(body);
+  });
+}
+
+function answer<T>(status: number, text: string): T {
+  let body: unknown = null;
+  try {
+    body = text === '' ? null : JSON.parse(text);
+  } catch {
+    body = null;
+  }
+  if (status >= 200 && status < 300) return body as T;
+  const shape = (body ?? {}) as { message?: string; data?: unknown };
+  throw new ApiError(
+    status,
+    shape.message ?? `The server answered with status ${status}.`,
+    shape.data ?? body ?? {},
+  );
+}
+
+const unreachable = () =>
+  new ApiError(0, 'The server cannot be reached. Check that it is running, then try again.');

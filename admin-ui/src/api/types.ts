@@ -1,0 +1,142 @@
+// The shapes on the wire that the dashboard reads.
+
+export const KINDS = [
+  'text',
+  'number',
+  'bool',
+  'email',
+  'url',
+  'editor',
+  'date',
+  'autodate',
+  'select',
+  'file',
+  'relation',
+  'json',
+  'password',
+  'geoPoint',
+] as const;
+export type Kind = (typeof KINDS)[number];
+
+export interface Field {
+  id: string;
+  name: string;
+  type: Kind;
+  system: boolean;
+  hidden: boolean;
+  presentable: boolean;
+  required?: boolean;
+  help?: string;
+  primaryKey?: boolean;
+  min?: number | string | null;
+  max?: number | string | null;
+  pattern?: string;
+  autogeneratePattern?: string;
+  onlyInt?: boolean;
+  onlyDomains?: string[];
+  exceptDomains?: string[];
+  maxSize?: number;
+  convertURLs?: boolean;
+  onCreate?: boolean;
+  onUpdate?: boolean;
+  values?: string[];
+  maxSelect?: number;
+  minSelect?: number;
+  collectionId?: string;
+  cascadeDelete?: boolean;
+  mimeTypes?: string[];
+  thumbs?: string[];
+  protected?: boolean;
+  cost?: number;
+}
+
+export type CollectionType = 'base' | 'auth' | 'view';
+export type Rule = string | null;
+export const RULES = ['listRule', 'viewRule', 'createRule', 'updateRule', 'deleteRule'] as const;
+export type RuleName = (typeof RULES)[number] | 'authRule' | 'manageRule';
+
+export interface TokenConfig {
+  duration: number;
+}
+export interface MailTemplate {
+  subject: string;
+  body: string;
+}
+
+export interface Collection {
+  id: string;
+  name: string;
+  type: CollectionType;
+  system: boolean;
+  listRule: Rule;
+  viewRule: Rule;
+  createRule: Rule;
+  updateRule: Rule;
+  deleteRule: Rule;
+  fields: Field[];
+  indexes: string[];
+  created?: string;
+  updated?: string;
+  // auth
+  authRule?: Rule;
+  manageRule?: Rule;
+  passwordAuth?: { enabled: boolean; identityFields: string[] };
+  mfa?: { enabled: boolean; duration: number; rule: string };
+  otp?: { enabled: boolean; duration: number; length: number; emailTemplate: MailTemplate };
+  authAlert?: { enabled: boolean; emailTemplate: MailTemplate };
+  authToken?: TokenConfig;
+  passwordResetToken?: TokenConfig;
+  emailChangeToken?: TokenConfig;
+  verificationToken?: TokenConfig;
+  fileToken?: TokenConfig;
+  // view
+  viewQuery?: string;
+}
+
+export interface RecordData {
+  id: string;
+  collectionId: string;
+  collectionName: string;
+  expand?: Record<string, RecordData | RecordData[]>;
+  [field: string]: unknown;
+}
+
+export interface Page<T> {
+  items: T[];
+  page: number;
+  perPage: number;
+  totalItems: number;
+  totalPages: number;
+}
+
+export interface AuthAnswer {
+  token: string;
+  record: RecordData;
+}
+
+export interface AuthMethods {
+  password: { enabled: boolean; identityFields: string[] };
+  otp: { enabled: boolean; duration: number };
+  mfa: { enabled: boolean; duration: number };
+}
+
+export interface LogLine {
+  id: string;
+  created: string;
+  level: number;
+  message: string;
+  data: Record<string, unknown>;
+}
+
+export interface Settings {
+  meta: { appName: string; appURL: string; accentColor: string; senderName: string; senderAddress: string };
+  batch: { enabled: boolean; maxRequests: number; timeout: number; maxBodySize: number };
+  rateLimits: { enabled: boolean; rules: RateRule[]; excludedIPs: string[] };
+  logs: { maxDays: number; minLevel: number; logIP: boolean; logAuthId: boolean; maxDataSize: number };
+}
+export interface RateRule {
+  label: string;
+  audience: string;
+  duration: number;
+  maxRequests: number;
+}

@@ -1,0 +1,7 @@
+// The page table: first part of the address -> page. Everything but the data room is loaded when it is opened.
+import type { Component } from 'svelte';
+import DataPage from './pages/data/DataPage.svelte';
+
+export const pages: Record<string, () => Component | Promise<{ default: Component }>> = {
+  data: () => DataPage,
+};

@@ -1,0 +1,98 @@
+import { formatHash } from '../kit/url';
+
+export type Theme = 'system' | 'light' | 'dark';
+export type Density = 'compact' | 'normal' | 'relaxed';
+
+export interface ColumnPrefs {
+  hidden?: string[];
+  shown?: string[];
+  widths?: Record<string, number>;
+}
+interface Stored {
+  theme: Theme;
+  density: Density;
+  inspector: number;
+  sidebar: number;
+  lastCollection: string;
+  columns: Record<string, ColumnPrefs>;
+}
+
+const key = 'burrow:prefs';
+const defaults: Stored = {
+  theme: 'system',
+  density: 'normal',
+  inspector: 460,
+  sidebar: 216,
+  lastCollection: '',
+  columns: {},
+};
+
+/** What this person likes, kept in this browser. */
+class Prefs {
+  #all = $state<Stored>({ ...defaults, ...read() });
+
+  constructor() {
+    this.#paint();
+    globalThis.addEventListener?.('storage', (e) => {
+      if (e.key !== key) return;
+      this.#all = { ...defaults, ...read() };
+      this.#paint();
+    });
+  }
+  get theme() {
+    return this.#all.theme;
+  }
+  get density() {
+    return this.#all.density;
+  }
+  get inspector() {
+    return this.#all.inspector;
+  }
+  get sidebar() {
+    return this.#all.sidebar;
+  }
+  get lastCollection() {
+    return this.#all.lastCollection;
+  }
+  get rowHeight() {
+    return { compact: 28, normal: 32, relaxed: 40 }[this.#all.density];
+  }
+  columns(collectionId: string): ColumnPrefs {
+    return this.#all.columns[collectionId] ?? {};
+  }
+  setColumns(collectionId: string, change: ColumnPrefs) {
+    this.set({
+      columns: { ...this.#all.columns, [collectionId]: { ...this.columns(collectionId), ...change } },
+    });
+  }
+  set(change: Partial<Stored>) {
+    Object.assign(this.#all, change);
+    this.#paint();
+    try {
+      localStorage.setItem(key, JSON.stringify(this.#all));
+    } catch {
+      // Storage is full or forbidden: the choice then lasts until the page is closed.
+    }
+  }
+  #paint() {
+    if (typeof document === 'undefined') return;
+    const root = document.documentElement;
+    if (this.#all.theme === 'system') root.removeAttribute('data-theme');
+    else root.setAttribute('data-theme', this.#all.theme);
+    root.setAttribute('data-density', this.#all.density);
+  }
+}
+
+function read(): Partial<Stored> {
+  try {
+    return JSON.parse(localStorage.getItem(key) ?? '{}') as Partial<Stored>;
+  } catch {
+    return {};
+  }
+}
+
+export const prefs = new Prefs();
+
+/** The address to send a colleague. */
+export const absoluteLink = (path: string[], query: Record<string, string> = {}) =>
+  location.href.split('#')[0] + formatHash(path, query);
