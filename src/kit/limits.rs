@@ -104,6 +104,22 @@ pub const WRITE_QUEUE_MAX: usize = 1_000;
 pub const WRITE_GROUP_MAX: usize = 128;
 /// Reads waiting for a reader; past it 503 with `Retry-After`.
 pub const READ_QUEUE_MAX: usize = 4_000;
+/// Seconds a write may wait for its turn; past it 503 with `Retry-After`.
+pub const WRITE_WAIT_SECS_MAX: u64 = 10;
+/// Seconds to wait for another process that holds the database's lock (contract-auth 8.2).
+pub const LOCK_WAIT_SECS_MAX: u64 = 10;
+/// Bytes of the write-ahead log file kept after a checkpoint (contract-auth 8.2).
+pub const WAL_BYTES_KEPT: i64 = 200_000_000;
+/// Pages (4 KiB) of write-ahead log after which a checkpoint is due.
+pub const WAL_PAGES_CHECKPOINT: u64 = 1_024;
+/// Pages of write-ahead log after which a checkpoint also restarts it.
+pub const WAL_PAGES_RESTART: u64 = 16 * 1_024;
+/// Pages of write-ahead log past which long reads are interrupted.
+pub const WAL_PAGES_PRESSURE: u64 = 128 * 1_024;
+/// Seconds that a read may take while the write-ahead log is past [`WAL_PAGES_PRESSURE`].
+pub const READ_SECS_UNDER_PRESSURE: u64 = 10;
+/// Entries of the change log dropped in one step of trimming, so that no write waits for a long one.
+pub const CHANGE_LOG_TRIM_STEP: u64 = 500;
 /// Seconds that a write of the *alone* kind may hold the writer (batch has its own setting).
 pub const WRITE_ALONE_SECS_MAX: u64 = 180;
 /// Seconds that a read may take (the contract's `--queryTimeout`).

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use crate::kit::time::Timestamp;
+use crate::kit::value::Value;
 use crate::schema::{CollectionId, Record, RecordId};
 
 /// Place in the log; grows by one for each change.
@@ -81,4 +84,69 @@ impl ChangeKind {
 pub struct CommitGroup {
     /// Never empty.
     pub changes: Vec<Change>,
+}
+
+/// An entry of the log as it is stored: what a reader of the past gets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Where it stands in the log.
+    pub position: Position,
+    /// Transaction.
+    pub tx: u64,
+    /// When it was committed.
+    pub time: Timestamp,
+    /// What happened.
+    pub action: Action,
+    /// To what; none for changes of schema and settings.
+    pub subject: Option<Subject>,
+    /// Old cells by field id: all of a deleted record, the changed ones of an updated record.
+    pub undo: Vec<(CompactString, Value)>,
+}
+
+/// What an entry is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The collection.
+    pub collection: CollectionId,
+    /// The record; none for a whole collection that was touched.
+    pub record: Option<RecordId>,
+}
+
+/// What happened, as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A record was made.
+    Create,
+    /// A record was changed.
+    Update,
+    /// A record was removed.
+    Delete,
+    /// Collections, rules, settings or secrets changed.
+    Schema,
+    /// Rows may have changed without entries of their own.
+    Touched,
+}
+
+impl Action {
+    /// The number stored for it.
+    pub(super) fn code(self) -> i64 {
+        match self {
+            Self::Create => 1,
+            Self::Update => 2,
+            Self::Delete => 3,
+            Self::Schema => 4,
+            Self::Touched => 5,
+        }
+    }
+
+    /// The action of a stored number; one that we do not know makes everything stale, which is always safe.
+    pub(super) fn from_code(code: i64) -> Self {
+        match code {
+            1 => Self::Create,
+            2 => Self::Update,
+            3 => Self::Delete,
+            5 => Self::Touched,
+            _ => Self::Schema,
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! What can go wrong with the database, by what the caller should do about it.
 
+use rusqlite::ErrorCode;
+use rusqlite::ffi;
+
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -11,6 +14,9 @@ pub enum StoreError {
         /// Columns of the index.
         columns: Vec<String>,
     },
+    /// The row to change is not there any more.
+    #[error("the row is gone")]
+    Gone,
     /// The queue is full or too old: try later (503).
     #[error("the database is busy")]
     Busy,
@@ -23,7 +29,68 @@ pub enum StoreError {
     /// The store is closing.
     #[error("the database is closed")]
     Closed,
+    /// The data directory cannot be opened or holds what this program does not understand; the text is for its owner.
+    #[error("{0}")]
+    Directory(String),
     /// Anything else of the database; the text is for logs and for superusers' own SQL.
     #[error(transparent)]
     Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let rusqlite::Error::SqliteFailure(failure, message) = &error else {
+            return Self::Sqlite(error);
+        };
+        match failure.extended_code {
+            ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => {
+                let (table, columns) = unique_columns(message.as_deref().unwrap_or(""));
+                return Self::NotUnique { table, columns };
+            }
+            _ => {}
+        }
+        match failure.code {
+            ErrorCode::DiskFull => Self::Full,
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
+            ErrorCode::OperationInterrupted => Self::Timeout,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// Table and columns of `UNIQUE constraint failed: t.a, t.b`; nothing for `... failed: index 'name'`, which SQLite
+/// says of indexes over expressions.
+fn unique_columns(message: &str) -> (String, Vec<String>) {
+    let Some(list) = message.strip_prefix("UNIQUE constraint failed: ") else {
+        return Default::default();
+    };
+    if list.starts_with("index '") {
+        return Default::default();
+    }
+    let mut table = String::new();
+    let mut columns = Vec::new();
+    for part in list.split(", ") {
+        if let Some((owner, column)) = part.split_once('.') {
+            owner.clone_into(&mut table);
+            columns.push(column.to_owned());
+        }
+    }
+    (table, columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unique_messages_name_their_columns() {
+        let (table, columns) = unique_columns("UNIQUE constraint failed: posts.a, posts.b");
+        assert_eq!((table.as_str(), columns.len()), ("posts", 2));
+        assert_eq!(columns, ["a", "b"]);
+        assert!(
+            unique_columns("UNIQUE constraint failed: index 'low'")
+                .1
+                .is_empty()
+        );
+    }
 }

@@ -6,7 +6,7 @@ mod error;
 mod query;
 mod sqlite;
 
-pub use change::{Change, ChangeKind, CommitGroup, Cursor, Position};
+pub use change::{Action, Change, ChangeKind, CommitGroup, Cursor, Entry, Position, Subject};
 pub use error::StoreError;
 pub use query::{Page, Referring, Select};
 pub use sqlite::{OpenOptions, ReadTx, Store, WriteTx};

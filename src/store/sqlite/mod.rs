@@ -1,9 +1,20 @@
 //! The embedded engine: one writer thread with group commit, reader threads, WAL.
 
+mod checkpoint;
+mod connection;
+mod functions;
+mod log;
 mod open;
 mod read;
+mod readers;
+mod row;
+mod schema_rows;
 mod write;
+mod writer;
 
 pub use open::{OpenOptions, Store};
 pub use read::ReadTx;
 pub use write::WriteTx;
+
+#[cfg(test)]
+mod tests;

@@ -2,21 +2,41 @@
 
 use std::sync::Arc;
 
+use rusqlite::Connection;
+
+use super::log;
+use super::row::{RowCells, bind};
 use crate::expr::Catalog;
-use crate::kit::value::Columns;
+use crate::kit::sql::Sql;
+use crate::kit::value::{Columns, Value};
 use crate::schema::{Collection, Record};
-use crate::store::{Select, StoreError};
+use crate::store::change::Entry;
+use crate::store::query;
+use crate::store::{Position, Select, StoreError};
 
 /// One snapshot of the database.
 pub struct ReadTx<'a> {
-    _connection: &'a rusqlite::Connection,
+    connection: &'a Connection,
+    pub(super) catalog: Arc<Catalog>,
 }
 
-impl ReadTx<'_> {
+impl<'a> ReadTx<'a> {
+    pub(super) fn new(connection: &'a Connection, catalog: Arc<Catalog>) -> Self {
+        Self {
+            connection,
+            catalog,
+        }
+    }
+
+    /// The connection, for the other files of the store.
+    pub(in crate::store) fn connection(&self) -> &'a Connection {
+        self.connection
+    }
+
     /// The schema of this snapshot.
     #[must_use]
     pub fn catalog(&self) -> &Arc<Catalog> {
-        todo!()
+        &self.catalog
     }
 
     /// The record `id` of `collection`, rules not asked.
@@ -25,18 +45,41 @@ impl ReadTx<'_> {
     /// The store's own.
     pub fn find(
         &self,
-        _collection: &Arc<Collection>,
-        _id: &str,
+        collection: &Arc<Collection>,
+        id: &str,
     ) -> Result<Option<Record>, StoreError> {
-        todo!()
+        self.find_by(collection, "id", &Value::text(id))
+    }
+
+    /// The first record of `collection` whose `field` holds `value`, rules not asked.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn find_by(
+        &self,
+        collection: &Arc<Collection>,
+        field: &str,
+        value: &Value,
+    ) -> Result<Option<Record>, StoreError> {
+        let mut sql = query::select_all(collection);
+        sql.push(" WHERE ")
+            .ident(field)
+            .push(" = ")
+            .arg(value.clone())
+            .push(" LIMIT 1");
+        self.query_one(&sql, |row| record(collection, row))
     }
 
     /// All records of a query.
     ///
     /// # Errors
     /// The store's own.
-    pub fn select(&self, _select: &Select<'_>) -> Result<Vec<Record>, StoreError> {
-        todo!()
+    pub fn select(&self, select: &Select<'_>) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        self.for_each(select, &mut |row| {
+            records.push(record(select.collection, row));
+        })?;
+        Ok(records)
     }
 
     /// Gives each row of a query to `each` without making records: the fast way to answers.
@@ -45,17 +88,118 @@ impl ReadTx<'_> {
     /// The store's own.
     pub fn for_each(
         &self,
-        _select: &Select<'_>,
-        _each: &mut dyn FnMut(&dyn Columns),
+        select: &Select<'_>,
+        each: &mut dyn FnMut(&dyn Columns),
     ) -> Result<(), StoreError> {
-        todo!()
+        self.query_rows(&select.rows_sql(), each)
     }
 
     /// How many rows a query has, its page aside.
     ///
     /// # Errors
     /// The store's own.
-    pub fn count(&self, _select: &Select<'_>) -> Result<u64, StoreError> {
-        todo!()
+    pub fn count(&self, select: &Select<'_>) -> Result<u64, StoreError> {
+        let count = self.query_value(&select.count_sql())?;
+        Ok(match count {
+            Some(Value::Int(n)) => u64::try_from(n).unwrap_or(0),
+            _ => 0,
+        })
     }
+
+    /// Gives each row of a statement of ours to `each`, stepped to its end.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn query_rows(
+        &self,
+        sql: &Sql,
+        each: &mut dyn FnMut(&dyn Columns),
+    ) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(sql.text())?;
+        bind(&mut statement, 1, sql.args())?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            each(&RowCells(row));
+        }
+        Ok(())
+    }
+
+    /// What `map` makes of the first row of a statement of ours.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn query_one<T>(
+        &self,
+        sql: &Sql,
+        map: impl FnOnce(&dyn Columns) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql.text())?;
+        bind(&mut statement, 1, sql.args())?;
+        let mut rows = statement.raw_query();
+        Ok(rows.next()?.map(|row| map(&RowCells(row))))
+    }
+
+    /// The first cell of the first row of a statement of ours.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn query_value(&self, sql: &Sql) -> Result<Option<Value>, StoreError> {
+        self.query_one(sql, |row| row.cell(0).to_value())
+    }
+
+    /// Whether a statement of ours has a row.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn exists(&self, sql: &Sql) -> Result<bool, StoreError> {
+        Ok(self.query_one(sql, |_| ())?.is_some())
+    }
+
+    /// The entries of the change log after `position`, in order, at most `limit`. A gap between `position` and the
+    /// first one means that the log does not reach back so far: see [`ReadTx::log_start`].
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn changes_after(
+        &self,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        log::read_after(self.connection, position.0, limit)
+    }
+
+    /// Place of the oldest entry that the change log holds; changes after a cursor before the one in front of it are
+    /// not all known any more.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn log_start(&self) -> Result<Position, StoreError> {
+        log::first_position(self.connection).map(Position)
+    }
+
+    /// Place of the newest entry in this snapshot.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn log_end(&self) -> Result<Position, StoreError> {
+        log::last_position(self.connection).map(Position)
+    }
+
+    /// The value of the row `id` of `_params`.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn param(&self, id: &str) -> Result<Option<Value>, StoreError> {
+        let mut sql = Sql::new();
+        sql.push("SELECT value FROM _params WHERE id = ").arg(id);
+        self.query_value(&sql)
+    }
+}
+
+/// A record from a row that has the cells of the collection's fields in order.
+pub(super) fn record(collection: &Arc<Collection>, row: &dyn Columns) -> Record {
+    let cells = (0..collection.fields.len())
+        .map(|index| row.cell(index).to_value())
+        .collect();
+    Record::from_cells(Arc::clone(collection), cells)
 }

@@ -1,14 +1,29 @@
 //! What a write transaction can do: everything a read can, and changes, each with its entry in the log.
 
 use std::ops::Deref;
+use std::sync::Arc;
+
+use rusqlite::Connection;
 
 use super::ReadTx;
-use crate::schema::Record;
-use crate::store::StoreError;
+use super::log;
+use super::row::{bind, bind_cell};
+use crate::expr::Catalog;
+use crate::kit::sql::Sql;
+use crate::kit::time::Timestamp;
+use crate::kit::value::{Cell, Value};
+use crate::schema::{Collection, CollectionId, Record, Schema};
+use crate::store::{Change, ChangeKind, Position, StoreError};
 
 /// A write transaction; reads see its own changes.
 pub struct WriteTx<'a> {
     read: ReadTx<'a>,
+    now: Timestamp,
+    /// Place of its next entry.
+    next: u64,
+    /// Place of its first entry, which names the transaction.
+    first: u64,
+    changes: Vec<Change>,
 }
 
 impl<'a> Deref for WriteTx<'a> {
@@ -19,28 +34,207 @@ impl<'a> Deref for WriteTx<'a> {
     }
 }
 
-impl WriteTx<'_> {
+impl<'a> WriteTx<'a> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        catalog: Arc<Catalog>,
+        next: u64,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            read: ReadTx::new(connection, catalog),
+            now,
+            next,
+            first: next,
+            changes: Vec::new(),
+        }
+    }
+
+    /// What it leaves behind: the catalog to go on with and its changes.
+    pub(super) fn finish(self) -> (Arc<Catalog>, Vec<Change>) {
+        (self.read.catalog, self.changes)
+    }
+
+    /// The instant of this transaction in the log.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Adds a record.
     ///
     /// # Errors
     /// The store's own; [`StoreError::NotUnique`] for a taken value.
-    pub fn insert(&mut self, _record: &Record) -> Result<(), StoreError> {
-        todo!()
+    pub fn insert(&mut self, record: &Record) -> Result<(), StoreError> {
+        let collection = record.collection();
+        let mut sql = Sql::new();
+        sql.push("INSERT INTO ").ident(&collection.name).push(" (");
+        for (at, field) in collection.fields.iter().enumerate() {
+            if at > 0 {
+                sql.push(", ");
+            }
+            sql.ident(&field.name);
+        }
+        sql.push(") VALUES (");
+        for at in 0..collection.fields.len() {
+            sql.push(if at > 0 { ", ?" } else { "?" });
+        }
+        sql.push(")");
+        {
+            let mut statement = self.connection().prepare_cached(sql.text())?;
+            bind(&mut statement, 1, record.cells())?;
+            statement.raw_execute()?;
+        }
+        self.append(
+            ChangeKind::Create {
+                after: Arc::new(record.clone()),
+            },
+            None,
+        )
     }
 
-    /// Replaces a record by another state of it; only changed cells are written.
+    /// Replaces a record by another state of it; only changed cells are written. Both are of the same collection.
     ///
     /// # Errors
-    /// As [`WriteTx::insert`].
-    pub fn update(&mut self, _before: &Record, _after: &Record) -> Result<(), StoreError> {
-        todo!()
+    /// As [`WriteTx::insert`]; [`StoreError::Gone`] when there is no such row.
+    pub fn update(&mut self, before: &Record, after: &Record) -> Result<(), StoreError> {
+        let collection = after.collection();
+        let changed: Vec<usize> = (0..collection.fields.len())
+            .filter(|&at| before.cells().get(at) != after.cells().get(at))
+            .collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let mut sql = Sql::new();
+        sql.push("UPDATE ").ident(&collection.name).push(" SET ");
+        for (nth, &at) in changed.iter().enumerate() {
+            if nth > 0 {
+                sql.push(", ");
+            }
+            sql.ident(&collection.fields[at].name).push(" = ?");
+        }
+        sql.push(" WHERE id = ?");
+        {
+            let mut statement = self.connection().prepare_cached(sql.text())?;
+            let cells = changed.iter().map(|&at| &after.cells()[at]);
+            let next = bind(&mut statement, 1, cells)?;
+            bind_cell(&mut statement, next, Cell::Text(before.id()))?;
+            if statement.raw_execute()? == 0 {
+                return Err(StoreError::Gone);
+            }
+        }
+        let undo = log::encode_cells(before, changed.into_iter());
+        self.append(
+            ChangeKind::Update {
+                before: Arc::new(before.clone()),
+                after: Arc::new(after.clone()),
+            },
+            Some(undo),
+        )
     }
 
     /// Removes a record; references to it are the caller's business.
     ///
     /// # Errors
+    /// The store's own; [`StoreError::Gone`] when there is no such row.
+    pub fn delete(&mut self, record: &Record) -> Result<(), StoreError> {
+        let collection = record.collection();
+        let mut sql = Sql::new();
+        sql.push("DELETE FROM ")
+            .ident(&collection.name)
+            .push(" WHERE id = ")
+            .arg(record.id());
+        if self.execute(&sql)? == 0 {
+            return Err(StoreError::Gone);
+        }
+        let undo = log::encode_cells(record, 0..collection.fields.len());
+        self.append(
+            ChangeKind::Delete {
+                before: Arc::new(record.clone()),
+            },
+            Some(undo),
+        )
+    }
+
+    /// Runs a statement of ours that gives no rows; how many rows it changed. It leaves no entry in the log: where
+    /// records may have changed, say so with [`WriteTx::touched`].
+    ///
+    /// # Errors
     /// The store's own.
-    pub fn delete(&mut self, _record: &Record) -> Result<(), StoreError> {
-        todo!()
+    pub fn execute(&mut self, sql: &Sql) -> Result<usize, StoreError> {
+        let mut statement = self.connection().prepare_cached(sql.text())?;
+        bind(&mut statement, 1, sql.args())?;
+        Ok(statement.raw_execute()?)
+    }
+
+    /// Says that rows of `collection` may have changed without entries of their own.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn touched(&mut self, collection: &CollectionId) -> Result<(), StoreError> {
+        self.append(
+            ChangeKind::Touched {
+                collection: collection.clone(),
+            },
+            None,
+        )
+    }
+
+    /// From here on, and for everybody after the COMMIT, these are the collections (in stored order); the rows of
+    /// `_collections` and the tables are the caller's business.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn schema_changed(&mut self, collections: Vec<Arc<Collection>>) -> Result<(), StoreError> {
+        let generation = self.read.catalog.generation() + 1;
+        self.read.catalog = Arc::new(Catalog::new(Schema::new(generation, collections)));
+        self.append(ChangeKind::Schema, None)
+    }
+
+    /// Sets a row of `_params` (settings, secrets): everything made from them is stale after the COMMIT.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn set_param(&mut self, id: &str, value: &Value) -> Result<(), StoreError> {
+        let now = self.now.to_text();
+        let mut sql = Sql::new();
+        sql.push("INSERT INTO _params (id, value, created, updated) VALUES (")
+            .arg(id)
+            .push(", ")
+            .arg(value.clone())
+            .push(", ")
+            .arg(now.clone())
+            .push(", ")
+            .arg(now)
+            .push(") ON CONFLICT (id) DO UPDATE SET value = excluded.value, updated = excluded.updated");
+        self.execute(&sql)?;
+        self.append(ChangeKind::Schema, None)
+    }
+
+    /// Removes a row of `_params`; whether there was one.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn delete_param(&mut self, id: &str) -> Result<bool, StoreError> {
+        let mut sql = Sql::new();
+        sql.push("DELETE FROM _params WHERE id = ").arg(id);
+        let there = self.execute(&sql)? > 0;
+        if there {
+            self.append(ChangeKind::Schema, None)?;
+        }
+        Ok(there)
+    }
+
+    fn append(&mut self, kind: ChangeKind, undo: Option<Vec<u8>>) -> Result<(), StoreError> {
+        let change = Change {
+            position: Position(self.next),
+            tx: self.first,
+            time: self.now,
+            kind,
+        };
+        log::append(self.connection(), &change, undo.as_deref())?;
+        self.next += 1;
+        self.changes.push(change);
+        Ok(())
     }
 }

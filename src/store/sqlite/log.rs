@@ -1,0 +1,301 @@
+//! The change log on disk: `_burrow_changes`, one row a change, and `_burrow_meta`, what the log is.
+//!
+//! Undo values are a JSON object from field id (which survives renames) to the old cell: `null`, a number, a text,
+//! `{"r":1.0}` for a double that looks whole, or `{"b":"..."}` for bytes in base64. A delete holds every cell, an
+//! update the changed ones, a create none.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use rusqlite::Connection;
+
+use super::row::{RowCells, bind_cell};
+use crate::kit::id;
+use crate::kit::json::{self, Json, JsonMap};
+use crate::kit::limits;
+use crate::kit::time::Timestamp;
+use crate::kit::value::{Cell, Columns, Value};
+use crate::schema::{CollectionId, Record, RecordId};
+use crate::store::change::{Action, Entry, Subject};
+use crate::store::{Change, ChangeKind, Position, StoreError};
+
+const CREATE_TABLES: &str = "\
+CREATE TABLE IF NOT EXISTS _burrow_changes (
+  position INTEGER PRIMARY KEY,
+  tx INTEGER NOT NULL,
+  time INTEGER NOT NULL,
+  action INTEGER NOT NULL,
+  collection TEXT,
+  record TEXT,
+  undo BLOB
+);
+CREATE TABLE IF NOT EXISTS _burrow_meta (
+  key TEXT PRIMARY KEY,
+  value NOT NULL
+) WITHOUT ROWID;";
+
+/// Version of what we add to a directory; a directory of a higher one is not opened.
+const FORMAT: i64 = 1;
+
+/// Bytes of an entry besides its undo values, roughly.
+pub(super) const ENTRY_BYTES: u64 = 64;
+
+/// What the log of a directory is.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Meta {
+    /// Names the unbroken past; see [`crate::store::Cursor`].
+    pub(in crate::store) epoch: u64,
+    /// Key that seals cursors.
+    pub(in crate::store) cursor_key: [u8; 32],
+}
+
+/// Makes the tables where they are missing and reads what the log is. Runs inside a write transaction.
+pub(in crate::store) fn prepare(connection: &Connection) -> Result<Meta, StoreError> {
+    connection.execute_batch(CREATE_TABLES)?;
+    match meta(connection, "format")? {
+        None => set_meta(connection, "format", &Value::Int(FORMAT))?,
+        Some(Value::Int(found)) if found <= FORMAT => {}
+        Some(found) => {
+            return Err(StoreError::Directory(format!(
+                "the data directory was written by a newer Burrow (format {}, this one knows {FORMAT})",
+                found.to_display()
+            )));
+        }
+    }
+    let cursor_key = match meta(connection, "cursor_key")? {
+        Some(Value::Blob(bytes)) if bytes.len() == 32 => {
+            let mut key = [0; 32];
+            key.copy_from_slice(&bytes);
+            key
+        }
+        _ => {
+            let key = id::random_bytes::<32>();
+            set_meta(connection, "cursor_key", &Value::Blob(key.to_vec()))?;
+            key
+        }
+    };
+    let epoch = match meta(connection, "epoch")? {
+        Some(Value::Int(epoch)) => epoch.cast_unsigned(),
+        _ => new_epoch(connection)?,
+    };
+    Ok(Meta { epoch, cursor_key })
+}
+
+/// Begins another epoch: cursors of the past count as expired.
+pub(in crate::store) fn new_epoch(connection: &Connection) -> Result<u64, StoreError> {
+    let epoch = u64::from_le_bytes(id::random_bytes::<8>());
+    set_meta(connection, "epoch", &Value::Int(epoch.cast_signed()))?;
+    Ok(epoch)
+}
+
+fn meta(connection: &Connection, key: &str) -> Result<Option<Value>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT value FROM _burrow_meta WHERE key = ?")?;
+    bind_cell(&mut statement, 1, Cell::Text(key))?;
+    let mut rows = statement.raw_query();
+    Ok(rows.next()?.map(|row| RowCells(row).cell(0).to_value()))
+}
+
+fn set_meta(connection: &Connection, key: &str, value: &Value) -> Result<(), StoreError> {
+    let mut statement = connection
+        .prepare_cached("INSERT OR REPLACE INTO _burrow_meta (key, value) VALUES (?, ?)")?;
+    bind_cell(&mut statement, 1, Cell::Text(key))?;
+    bind_cell(&mut statement, 2, value.as_cell())?;
+    statement.raw_execute()?;
+    Ok(())
+}
+
+/// Place of the newest entry; 0 when there is none.
+pub(in crate::store) fn last_position(connection: &Connection) -> Result<u64, StoreError> {
+    bound(connection, "SELECT max(position) FROM _burrow_changes")
+}
+
+/// Place of the oldest entry; 0 when there is none.
+pub(in crate::store) fn first_position(connection: &Connection) -> Result<u64, StoreError> {
+    bound(connection, "SELECT min(position) FROM _burrow_changes")
+}
+
+fn bound(connection: &Connection, sql: &'static str) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let position: Option<i64> = statement.query_row([], |row| row.get(0))?;
+    Ok(position.map_or(0, i64::cast_unsigned))
+}
+
+/// Bytes of the whole log, judged by its newest thousand entries: counting them all would take too long at start.
+pub(super) fn estimate_bytes(connection: &Connection) -> Result<u64, StoreError> {
+    let count = last_position(connection)?.saturating_sub(first_position(connection)?) + 1;
+    let mut statement = connection.prepare_cached(
+        "SELECT avg(length(coalesce(undo, ''))) FROM \
+         (SELECT undo FROM _burrow_changes ORDER BY position DESC LIMIT 1000)",
+    )?;
+    let average: Option<f64> = statement.query_row([], |row| row.get(0))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an average of lengths is small and not negative"
+    )]
+    let average = average.unwrap_or(0.0) as u64;
+    Ok(count * (average + ENTRY_BYTES))
+}
+
+/// Writes the entry of `change`.
+pub(super) fn append(
+    connection: &Connection,
+    change: &Change,
+    undo: Option<&[u8]>,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO _burrow_changes (position, tx, time, action, collection, record, undo) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    let (action, collection, record) = match &change.kind {
+        ChangeKind::Create { after } => {
+            (Action::Create, Some(after.collection()), Some(after.id()))
+        }
+        ChangeKind::Update { after, .. } => {
+            (Action::Update, Some(after.collection()), Some(after.id()))
+        }
+        ChangeKind::Delete { before } => {
+            (Action::Delete, Some(before.collection()), Some(before.id()))
+        }
+        ChangeKind::Schema => (Action::Schema, None, None),
+        ChangeKind::Touched { .. } => (Action::Touched, None, None),
+    };
+    let collection = match &change.kind {
+        ChangeKind::Touched { collection } => Some(collection.as_str()),
+        _ => collection.map(|c| c.id.as_str()),
+    };
+    bind_cell(
+        &mut statement,
+        1,
+        Cell::Int(change.position.0.cast_signed()),
+    )?;
+    bind_cell(&mut statement, 2, Cell::Int(change.tx.cast_signed()))?;
+    bind_cell(&mut statement, 3, Cell::Int(change.time.as_millis()))?;
+    bind_cell(&mut statement, 4, Cell::Int(action.code()))?;
+    bind_cell(&mut statement, 5, collection.map_or(Cell::Null, Cell::Text))?;
+    bind_cell(&mut statement, 6, record.map_or(Cell::Null, Cell::Text))?;
+    bind_cell(&mut statement, 7, undo.map_or(Cell::Null, Cell::Blob))?;
+    statement.raw_execute()?;
+    Ok(())
+}
+
+/// The entries after `position`, in order, at most `limit`.
+pub(super) fn read_after(
+    connection: &Connection,
+    position: u64,
+    limit: usize,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT position, tx, time, action, collection, record, undo FROM _burrow_changes \
+         WHERE position > ? ORDER BY position LIMIT ?",
+    )?;
+    bind_cell(&mut statement, 1, Cell::Int(position.cast_signed()))?;
+    bind_cell(
+        &mut statement,
+        2,
+        Cell::Int(i64::try_from(limit).unwrap_or(i64::MAX)),
+    )?;
+    let mut rows = statement.raw_query();
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let collection: Option<String> = row.get(4)?;
+        let record: Option<String> = row.get(5)?;
+        let undo: Option<Vec<u8>> = row.get(6)?;
+        entries.push(Entry {
+            position: Position(row.get::<_, i64>(0)?.cast_unsigned()),
+            tx: row.get::<_, i64>(1)?.cast_unsigned(),
+            time: Timestamp::from_millis(row.get(2)?),
+            action: Action::from_code(row.get(3)?),
+            subject: collection.map(|id| Subject {
+                collection: CollectionId::new(id),
+                record: record.map(RecordId::new),
+            }),
+            undo: undo.map_or_else(Vec::new, |bytes| decode_cells(&bytes)),
+        });
+    }
+    Ok(entries)
+}
+
+/// Drops the oldest entries past the limits of age and number, one small step; how many.
+/// The newest entry always stays: it holds the place of the end.
+pub(super) fn trim(connection: &Connection, now: Timestamp, bytes: u64) -> Result<u64, StoreError> {
+    let first = first_position(connection)?;
+    let last = last_position(connection)?;
+    if first >= last {
+        return Ok(0);
+    }
+    let count = last - first + 1;
+    let step_end = (first + limits::CHANGE_LOG_TRIM_STEP).min(last) - 1;
+    let too_many = count > limits::CHANGE_LOG_ENTRIES_MAX || bytes > limits::CHANGE_LOG_BYTES_MAX;
+    let oldest_kept = now.plus_millis(-limits::CHANGE_LOG_AGE_SECS_MAX * 1_000);
+    let mut statement = connection.prepare_cached(if too_many {
+        "DELETE FROM _burrow_changes WHERE position <= ?1 AND ?2 IS NOT NULL"
+    } else {
+        "DELETE FROM _burrow_changes WHERE position <= ?1 AND time < ?2"
+    })?;
+    bind_cell(&mut statement, 1, Cell::Int(step_end.cast_signed()))?;
+    bind_cell(&mut statement, 2, Cell::Int(oldest_kept.as_millis()))?;
+    Ok(statement.raw_execute()? as u64)
+}
+
+/// Undo values of the cells at `indexes` of `record`.
+pub(super) fn encode_cells(record: &Record, indexes: impl Iterator<Item = usize>) -> Vec<u8> {
+    let fields = &record.collection().fields;
+    let mut out = vec![b'{'];
+    for at in indexes {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        json::write_str(&fields[at].id, &mut out);
+        out.push(b':');
+        encode_cell(&record.cells()[at], &mut out);
+    }
+    out.push(b'}');
+    out
+}
+
+fn encode_cell(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+        Value::Real(n) => {
+            out.extend_from_slice(b"{\"r\":");
+            out.extend_from_slice(json::number_text(*n).as_bytes());
+            out.push(b'}');
+        }
+        Value::Text(text) => json::write_str(text, out),
+        Value::Blob(bytes) => {
+            out.extend_from_slice(b"{\"b\":\"");
+            out.extend_from_slice(BASE64_STANDARD_NO_PAD.encode(bytes).as_bytes());
+            out.extend_from_slice(b"\"}");
+        }
+    }
+}
+
+/// Field ids with their old cells; nothing for what cannot be read.
+fn decode_cells(undo: &[u8]) -> Vec<(compact_str::CompactString, Value)> {
+    let Ok(map) = serde_json::from_slice::<JsonMap>(undo) else {
+        return Vec::new();
+    };
+    map.into_iter()
+        .map(|(field, cell)| (field.into(), decode_cell(cell)))
+        .collect()
+}
+
+fn decode_cell(cell: Json) -> Value {
+    match cell {
+        Json::String(text) => Value::from(text),
+        Json::Bool(b) => Value::from(b),
+        Json::Number(n) => n
+            .as_i64()
+            .map_or_else(|| Value::Real(n.as_f64().unwrap_or(0.0)), Value::Int),
+        Json::Object(map) => match (map.get("r"), map.get("b")) {
+            (Some(n), _) => Value::Real(n.as_f64().unwrap_or(0.0)),
+            (None, Some(Json::String(text))) => {
+                Value::Blob(BASE64_STANDARD_NO_PAD.decode(text).unwrap_or_default())
+            }
+            _ => Value::Null,
+        },
+        Json::Null | Json::Array(_) => Value::Null,
+    }
+}

@@ -1,0 +1,175 @@
+//! Reader threads, and connections for short reads in place.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use parking_lot::Mutex;
+
+use super::ReadTx;
+use super::connection::{Link, Role};
+use super::writer::Shared;
+use crate::kit::limits;
+use crate::store::StoreError;
+
+/// A read that waits for a thread.
+pub(super) type Job = Box<dyn FnOnce(&Reader) + Send>;
+
+/// What waits in the queue.
+enum Queued {
+    Job(Job),
+    /// The thread that takes it ends.
+    End,
+}
+
+/// A connection that reads.
+pub(super) struct Reader {
+    link: Link,
+    shared: Arc<Shared>,
+    time_max: Duration,
+}
+
+impl Reader {
+    fn open(
+        path: &Path,
+        shared: &Arc<Shared>,
+        time_max: Duration,
+        pressure: &Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            link: Link::open(path, Role::Reader, pressure)?,
+            shared: Arc::clone(shared),
+            time_max,
+        })
+    }
+
+    /// Runs `f` in one read transaction. A schema change that commits between loading the catalog and the first
+    /// statement is seen by its rows before it is seen by its rules: as if the request had come just before it.
+    pub(super) fn read<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.link.deadline.set(self.time_max);
+        self.link.step("BEGIN")?;
+        let tx = ReadTx::new(&self.link.connection, self.shared.catalog.load_full());
+        let result = catch_unwind(AssertUnwindSafe(|| f(&tx)));
+        drop(tx);
+        // The end of a transaction that only read has nothing to lose.
+        drop(self.link.step("COMMIT"));
+        self.link.deadline.clear();
+        result.unwrap_or_else(|_| {
+            tracing::error!("a read panicked");
+            Err(StoreError::Closed.into())
+        })
+    }
+}
+
+/// How many connections of each sort, and how long a read may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// Reader threads.
+    pub(super) threads: usize,
+    /// Connections for reads in place.
+    pub(super) here: usize,
+    /// Longest read.
+    pub(super) time_max: Duration,
+}
+
+/// All that reads.
+pub(super) struct Readers {
+    queue: Sender<Queued>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    here: Vec<Mutex<Option<Reader>>>,
+    /// Which connection a thread tries first, so that threads do not meet.
+    next_here: AtomicUsize,
+}
+
+thread_local! {
+    static HERE: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
+}
+
+impl Readers {
+    pub(super) fn open(
+        path: &Path,
+        shared: &Arc<Shared>,
+        pressure: &Arc<AtomicBool>,
+        sizes: Sizes,
+    ) -> Result<Self, StoreError> {
+        let (queue, jobs) = bounded(limits::READ_QUEUE_MAX);
+        let open = || Reader::open(path, shared, sizes.time_max, pressure);
+        let mut threads = Vec::with_capacity(sizes.threads);
+        for nth in 0..sizes.threads {
+            let (reader, jobs) = (open()?, jobs.clone());
+            threads.push(
+                std::thread::Builder::new()
+                    .name(format!("reader-{nth}"))
+                    .spawn(move || run(&reader, &jobs))
+                    .map_err(|e| StoreError::Directory(format!("cannot start a thread: {e}")))?,
+            );
+        }
+        let here = (0..sizes.here)
+            .map(|_| Ok(Mutex::new(Some(open()?))))
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Self {
+            queue,
+            threads: Mutex::new(threads),
+            here,
+            next_here: AtomicUsize::new(0),
+        })
+    }
+
+    /// A way to hand work to the threads.
+    pub(super) fn submit(&self, job: Job) -> Result<(), StoreError> {
+        self.queue
+            .try_send(Queued::Job(job))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => StoreError::Busy,
+                TrySendError::Disconnected(_) => StoreError::Closed,
+            })
+    }
+
+    /// Runs `f` on a connection for reads in place: the calling thread's usual one, else any that is free.
+    pub(super) fn here<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let usual = HERE.with(|mine| {
+            if mine.get() == usize::MAX {
+                mine.set(self.next_here.fetch_add(1, Ordering::Relaxed));
+            }
+            mine.get()
+        }) % self.here.len();
+        let slot = (0..self.here.len())
+            .map(|step| &self.here[(usual + step) % self.here.len()])
+            .find_map(Mutex::try_lock)
+            .unwrap_or_else(|| self.here[usual].lock());
+        match slot.as_ref() {
+            Some(reader) => reader.read(f),
+            None => Err(StoreError::Closed.into()),
+        }
+    }
+
+    /// Lets queued reads end and closes every connection.
+    pub(super) fn close(&self) {
+        let threads: Vec<_> = self.threads.lock().drain(..).collect();
+        for _ in &threads {
+            drop(self.queue.send(Queued::End));
+        }
+        for thread in threads {
+            drop(thread.join());
+        }
+        for slot in &self.here {
+            drop(slot.lock().take());
+        }
+    }
+}
+
+fn run(reader: &Reader, jobs: &Receiver<Queued>) {
+    while let Ok(Queued::Job(job)) = jobs.recv() {
+        job(reader);
+    }
+}

@@ -1,0 +1,545 @@
+//! The writer thread: every change of the database goes through it.
+//!
+//! Short writes share one transaction, each in its own savepoint, and are answered together after one COMMIT. When a
+//! member ends the whole transaction (a full disk, an I/O error), it gets its own error, the members that had run are
+//! answered [`StoreError::Busy`] (their work is undone, and a closure that ran cannot run again), and those still
+//! waiting run in a new transaction. Nobody is told of a success that is not on the disk.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use parking_lot::RwLock;
+use tokio::sync::oneshot;
+
+use super::connection::Link;
+use super::log;
+use super::{WriteTx, schema_rows};
+use crate::expr::Catalog;
+use crate::kit::clock::Clock;
+use crate::kit::limits;
+use crate::schema::CollectionId;
+use crate::store::change::Action;
+use crate::store::{Change, ChangeKind, CommitGroup, Position, StoreError};
+
+/// How often the writer looks at the age of the log when nobody writes.
+const IDLE_LOOK: Duration = Duration::from_secs(60);
+/// Pause between two steps of trimming while there is more to drop.
+const TRIM_PAUSE: Duration = Duration::from_millis(50);
+/// Changes between two steps of trimming.
+const CHANGES_PER_TRIM: u64 = 256;
+/// Entries of another process that are told apart; past it all collections count as touched.
+const FOREIGN_ENTRIES_READ: usize = 10_000;
+
+/// A listener of commits.
+pub(super) type Listener = Box<dyn Fn(&CommitGroup) + Send + Sync>;
+/// Tells whoever asked how it went; an error of the COMMIT takes the place of a success.
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// Work for the writer.
+pub(super) trait Member: Send {
+    /// Whether whoever asked has gone meanwhile.
+    fn is_abandoned(&self) -> bool;
+    /// Does the work inside a transaction.
+    fn run(self: Box<Self>, tx: &mut WriteTx<'_>) -> Done;
+    /// Answers without doing it.
+    fn refuse(self: Box<Self>, error: StoreError);
+}
+
+/// What a member leaves behind.
+pub(super) struct Done {
+    /// Whether its changes are to be kept.
+    pub(super) keep: bool,
+    /// See [`Answer`].
+    pub(super) answer: Answer,
+}
+
+/// A closure and where its answer goes.
+pub(super) struct Work<F, T, E> {
+    pub(super) f: F,
+    pub(super) to: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Member for Work<F, T, E>
+where
+    F: FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send,
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    fn is_abandoned(&self) -> bool {
+        self.to.is_closed()
+    }
+
+    fn run(self: Box<Self>, tx: &mut WriteTx<'_>) -> Done {
+        let Self { f, to } = *self;
+        let result = f(tx);
+        Done {
+            keep: result.is_ok(),
+            answer: Box::new(move |committed| {
+                let answer = match committed {
+                    Ok(()) => result,
+                    Err(error) => result.and(Err(error.into())),
+                };
+                // Whoever asked may have gone; the write stands all the same.
+                drop(to.send(answer));
+            }),
+        }
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        drop(self.to.send(Err(error.into())));
+    }
+}
+
+/// What the writer is asked to do.
+pub(super) enum Job {
+    /// A member of a group.
+    Member {
+        /// The work.
+        member: Box<dyn Member>,
+        /// When it was asked for.
+        since: Instant,
+    },
+    /// Work with a transaction of its own.
+    Alone {
+        /// The work.
+        member: Box<dyn Member>,
+        /// When it was asked for.
+        since: Instant,
+        /// How long it may take.
+        deadline: Duration,
+    },
+    /// Another process says that it wrote: look at the log's tail.
+    Look,
+    /// Finish what is queued before this and end.
+    Close,
+}
+
+/// What the writer shares with the store.
+pub(super) struct Shared {
+    pub(super) catalog: ArcSwap<Catalog>,
+    pub(super) listeners: RwLock<Vec<Listener>>,
+    /// Place of the newest committed entry.
+    pub(super) head: AtomicU64,
+    pub(super) clock: Clock,
+}
+
+/// The state of the writer thread.
+pub(super) struct Writer {
+    link: Link,
+    jobs: Receiver<Job>,
+    shared: Arc<Shared>,
+    /// Place of the next entry.
+    next: u64,
+    /// SQLite's counter of other connections' commits.
+    data_version: i64,
+    /// Changes since the last step of trimming.
+    untrimmed: u64,
+    /// Bytes of the log, roughly.
+    log_bytes: u64,
+    /// Whether the last step of trimming found something, so that more may be there.
+    trimming: bool,
+}
+
+impl Writer {
+    pub(super) fn new(
+        link: Link,
+        jobs: Receiver<Job>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, StoreError> {
+        let next = log::last_position(&link.connection)? + 1;
+        let log_bytes = log::estimate_bytes(&link.connection)?;
+        shared.head.store(next - 1, Ordering::Release);
+        let mut writer = Self {
+            link,
+            jobs,
+            shared,
+            next,
+            data_version: 0,
+            untrimmed: 0,
+            log_bytes,
+            trimming: true,
+        };
+        writer.data_version = writer.read_data_version()?;
+        Ok(writer)
+    }
+
+    /// Works until it is told to close, or nobody can ask any more.
+    pub(super) fn run(mut self) {
+        let mut next = None;
+        loop {
+            let job = match next.take() {
+                Some(job) => job,
+                None => match self.jobs.recv_timeout(self.idle()) {
+                    Ok(job) => job,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.trim();
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                },
+            };
+            match job {
+                Job::Member { member, since } => next = self.group(member, since),
+                Job::Alone {
+                    member,
+                    since,
+                    deadline,
+                } => self.alone(member, since, Some(deadline)),
+                Job::Look => self.look(),
+                Job::Close => break,
+            }
+            if self.untrimmed >= CHANGES_PER_TRIM {
+                self.trim();
+            }
+        }
+    }
+
+    fn idle(&self) -> Duration {
+        if self.trimming { TRIM_PAUSE } else { IDLE_LOOK }
+    }
+
+    /// Runs `member` and those waiting behind it in one transaction; gives back the job that could not join them.
+    fn group(&mut self, member: Box<dyn Member>, since: Instant) -> Option<Job> {
+        if self.jobs.is_empty() {
+            // Nobody to share with: a savepoint would be wasted.
+            self.alone(member, since, None);
+            return None;
+        }
+        let mut group = Group::default();
+        let mut waiting = Some((member, since));
+        let mut left_over = None;
+        if let Err(error) = self.begin(&mut group) {
+            if let Some((member, _)) = waiting {
+                member.refuse(error);
+            }
+            return None;
+        }
+        let mut members = 0;
+        while let Some((member, since)) = waiting.take() {
+            self.join(&mut group, member, since);
+            if self.link.connection.is_autocommit() {
+                group.answer_all(|| Err(StoreError::Busy));
+                return None;
+            }
+            members += 1;
+            if members < limits::WRITE_GROUP_MAX {
+                match self.jobs.try_recv() {
+                    Ok(Job::Member { member, since }) => waiting = Some((member, since)),
+                    Ok(other) => left_over = Some(other),
+                    Err(_) => {}
+                }
+            }
+        }
+        self.commit(group);
+        left_over
+    }
+
+    /// Runs one member of a group inside its savepoint.
+    fn join(&mut self, group: &mut Group, member: Box<dyn Member>, since: Instant) {
+        let Some(member) = still_wanted(member, since) else {
+            return;
+        };
+        if let Err(error) = self.link.step("SAVEPOINT member") {
+            member.refuse(error);
+            return;
+        }
+        let (done, catalog, changes) = self.call(group, member);
+        let Some(done) = done else {
+            self.undo_member();
+            return;
+        };
+        if !done.keep {
+            self.undo_member();
+            (done.answer)(Ok(()));
+            return;
+        }
+        match self.link.step("RELEASE member") {
+            Ok(()) => group.keep(done, catalog, changes),
+            Err(error) => {
+                self.undo_member();
+                (done.answer)(Err(error));
+            }
+        }
+    }
+
+    /// Undoes the member that ran last; the whole group where that is impossible.
+    fn undo_member(&self) {
+        if self.link.connection.is_autocommit() {
+            return;
+        }
+        let undone = self
+            .link
+            .step("ROLLBACK TO member")
+            .and_then(|()| self.link.step("RELEASE member"));
+        if let Err(error) = undone {
+            tracing::error!(%error, "a savepoint could not be undone");
+            self.rollback();
+        }
+    }
+
+    /// Runs `member` in a transaction of its own.
+    fn alone(&mut self, member: Box<dyn Member>, since: Instant, deadline: Option<Duration>) {
+        let Some(member) = still_wanted(member, since) else {
+            return;
+        };
+        let mut group = Group::default();
+        if let Err(error) = self.begin(&mut group) {
+            member.refuse(error);
+            return;
+        }
+        if let Some(span) = deadline {
+            self.link.deadline.set(span);
+        }
+        let (done, catalog, changes) = self.call(&group, member);
+        self.link.deadline.clear();
+        match done {
+            Some(done) if done.keep && self.link.connection.is_autocommit() => {
+                (done.answer)(Err(StoreError::Busy));
+            }
+            Some(done) if done.keep => {
+                group.keep(done, catalog, changes);
+                self.commit(group);
+            }
+            Some(done) => {
+                self.rollback();
+                (done.answer)(Ok(()));
+            }
+            None => self.rollback(),
+        }
+    }
+
+    /// Calls a member; nothing when it panicked, whose caller learns it from the dropped answer.
+    fn call(
+        &self,
+        group: &Group,
+        member: Box<dyn Member>,
+    ) -> (Option<Done>, Arc<Catalog>, Vec<Change>) {
+        let catalog = group
+            .catalog
+            .clone()
+            .unwrap_or_else(|| self.shared.catalog.load_full());
+        let next = self.next + group.changes.len() as u64;
+        let mut tx = WriteTx::new(
+            &self.link.connection,
+            catalog,
+            next,
+            self.shared.clock.now(),
+        );
+        let done = catch_unwind(AssertUnwindSafe(|| member.run(&mut tx)));
+        let (catalog, changes) = tx.finish();
+        if done.is_err() {
+            tracing::error!("a write panicked; its changes are undone");
+        }
+        (done.ok(), catalog, changes)
+    }
+
+    /// Begins a transaction, and learns first what other processes have written.
+    fn begin(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        self.link.step("BEGIN IMMEDIATE")?;
+        match self.read_data_version() {
+            Ok(version) if version == self.data_version => Ok(()),
+            Ok(version) => {
+                self.data_version = version;
+                self.learn(group).inspect_err(|_| self.rollback())
+            }
+            Err(error) => {
+                self.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    fn commit(&mut self, group: Group) {
+        if let Err(error) = self.link.step("COMMIT") {
+            self.rollback();
+            tracing::error!(%error, "a commit failed");
+            let full = matches!(error, StoreError::Full);
+            group.answer_all(|| {
+                Err(if full {
+                    StoreError::Full
+                } else {
+                    StoreError::Busy
+                })
+            });
+            return;
+        }
+        self.publish(group);
+    }
+
+    /// Tells the world what was committed, then those who asked.
+    fn publish(&mut self, group: Group) {
+        let Group {
+            catalog,
+            changes,
+            answers,
+            foreign,
+        } = group;
+        self.next += changes.len() as u64;
+        self.untrimmed += changes.len() as u64;
+        self.log_bytes += changes.iter().map(log_size).sum::<u64>();
+        self.shared.head.store(self.next - 1, Ordering::Release);
+        if let Some(catalog) = catalog {
+            self.shared.catalog.store(catalog);
+        }
+        let mut all = foreign;
+        all.extend(changes);
+        if !all.is_empty() {
+            let commit = CommitGroup { changes: all };
+            for listener in self.shared.listeners.read().iter() {
+                if catch_unwind(AssertUnwindSafe(|| listener(&commit))).is_err() {
+                    tracing::error!("a listener of commits panicked");
+                }
+            }
+        }
+        for answer in answers {
+            answer(Ok(()));
+        }
+    }
+
+    fn rollback(&self) {
+        if !self.link.connection.is_autocommit()
+            && let Err(error) = self.link.step("ROLLBACK")
+        {
+            tracing::error!(%error, "a rollback failed");
+        }
+    }
+
+    fn read_data_version(&self) -> Result<i64, StoreError> {
+        let mut statement = self.link.connection.prepare_cached("PRAGMA data_version")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
+    /// Looks for what other processes have written, outside of any write of ours.
+    fn look(&mut self) {
+        let mut group = Group::default();
+        match self.begin(&mut group) {
+            Ok(()) => self.commit(group),
+            Err(error) => tracing::warn!(%error, "cannot look for foreign writes"),
+        }
+    }
+
+    /// Reads the entries that other processes have appended and takes over their schema. Inside a transaction.
+    fn learn(&mut self, group: &mut Group) -> Result<(), StoreError> {
+        let connection = &self.link.connection;
+        let entries = log::read_after(connection, self.next - 1, FOREIGN_ENTRIES_READ)?;
+        let now = self.shared.clock.now();
+        let mut touched: Vec<CollectionId> = Vec::new();
+        let mut schema = entries.len() == FOREIGN_ENTRIES_READ;
+        for entry in &entries {
+            match (&entry.subject, entry.action) {
+                (Some(subject), _) if !touched.contains(&subject.collection) => {
+                    touched.push(subject.collection.clone());
+                }
+                (None, Action::Schema) => schema = true,
+                _ => {}
+            }
+        }
+        let last = log::last_position(connection)?;
+        if schema {
+            let generation = self.shared.catalog.load().generation() + 1;
+            let loaded = schema_rows::load(connection, generation)?;
+            group.catalog = Some(Arc::new(Catalog::new(loaded)));
+            if entries.len() == FOREIGN_ENTRIES_READ {
+                touched.extend(
+                    group
+                        .catalog
+                        .iter()
+                        .flat_map(|c| c.iter().map(|c| c.id.clone())),
+                );
+            }
+        }
+        let kinds = schema.then_some(ChangeKind::Schema).into_iter().chain(
+            touched
+                .into_iter()
+                .map(|collection| ChangeKind::Touched { collection }),
+        );
+        group.foreign = kinds
+            .map(|kind| Change {
+                position: Position(last),
+                tx: last,
+                time: now,
+                kind,
+            })
+            .collect();
+        self.next = last + 1;
+        Ok(())
+    }
+
+    /// One small step of trimming, in a transaction of its own.
+    fn trim(&mut self) {
+        self.untrimmed = 0;
+        let now = self.shared.clock.now();
+        let mut step = || -> Result<u64, StoreError> {
+            self.link.step("BEGIN IMMEDIATE")?;
+            let dropped = log::trim(&self.link.connection, now, self.log_bytes)?;
+            if dropped > 0 {
+                self.log_bytes = log::estimate_bytes(&self.link.connection)?;
+            }
+            self.link.step("COMMIT")?;
+            Ok(dropped)
+        };
+        match step() {
+            Ok(dropped) => self.trimming = dropped > 0,
+            Err(error) => {
+                self.trimming = false;
+                self.rollback();
+                tracing::warn!(%error, "the change log was not trimmed");
+            }
+        }
+    }
+}
+
+/// Members that share a COMMIT.
+#[derive(Default)]
+struct Group {
+    /// Set when the schema changed.
+    catalog: Option<Arc<Catalog>>,
+    changes: Vec<Change>,
+    answers: Vec<Answer>,
+    /// What other processes did before.
+    foreign: Vec<Change>,
+}
+
+impl Group {
+    fn keep(&mut self, done: Done, catalog: Arc<Catalog>, changes: Vec<Change>) {
+        if changes
+            .iter()
+            .any(|change| matches!(change.kind, ChangeKind::Schema))
+        {
+            self.catalog = Some(catalog);
+        }
+        self.changes.extend(changes);
+        self.answers.push(done.answer);
+    }
+
+    fn answer_all(self, with: impl Fn() -> Result<(), StoreError>) {
+        for answer in self.answers {
+            answer(with());
+        }
+    }
+}
+
+/// The member, unless whoever asked has gone or it has waited for too long.
+fn still_wanted(member: Box<dyn Member>, since: Instant) -> Option<Box<dyn Member>> {
+    if member.is_abandoned() {
+        return None;
+    }
+    if since.elapsed() > Duration::from_secs(limits::WRITE_WAIT_SECS_MAX) {
+        member.refuse(StoreError::Busy);
+        return None;
+    }
+    Some(member)
+}
+
+/// Bytes that the entry of `change` may take in the log, at most.
+fn log_size(change: &Change) -> u64 {
+    let undo = match &change.kind {
+        ChangeKind::Update { before, .. } | ChangeKind::Delete { before } => before.size_bytes(),
+        ChangeKind::Create { .. } | ChangeKind::Schema | ChangeKind::Touched { .. } => 0,
+    };
+    undo as u64 + log::ENTRY_BYTES
+}
