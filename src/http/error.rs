@@ -187,9 +187,11 @@ impl From<StoreError> for Fault {
                 retry_after_secs: Some(1),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE).caused_by(error)
             },
+            StoreError::Gone => Self::not_found().caused_by(error),
             StoreError::NotUnique { .. }
             | StoreError::Timeout
             | StoreError::Full
+            | StoreError::Directory(_)
             | StoreError::Sqlite(_) => Self::bad_request().caused_by(error),
         }
     }

@@ -9,10 +9,10 @@ use super::row::{RowCells, bind};
 use crate::expr::Catalog;
 use crate::kit::sql::Sql;
 use crate::kit::value::{Columns, Value};
-use crate::schema::{Collection, Record};
+use crate::schema::{Collection, CollectionId, Record};
 use crate::store::change::Entry;
 use crate::store::query;
-use crate::store::{Position, Select, StoreError};
+use crate::store::{Position, Referring, Select, StoreError};
 
 /// One snapshot of the database.
 pub struct ReadTx<'a> {
@@ -75,11 +75,7 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn select(&self, select: &Select<'_>) -> Result<Vec<Record>, StoreError> {
-        let mut records = Vec::new();
-        self.for_each(select, &mut |row| {
-            records.push(record(select.collection, row));
-        })?;
-        Ok(records)
+        self.records(select.collection, &select.rows_sql())
     }
 
     /// Gives each row of a query to `each` without making records: the fast way to answers.
@@ -99,8 +95,54 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn count(&self, select: &Select<'_>) -> Result<u64, StoreError> {
-        let count = self.query_value(&select.count_sql())?;
-        Ok(match count {
+        self.number(&select.count_sql())
+    }
+
+    /// As [`ReadTx::count`], but it stops counting at `most`.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn count_up_to(&self, select: &Select<'_>, most: u64) -> Result<u64, StoreError> {
+        self.number(&select.count_up_to_sql(most))
+    }
+
+    /// The records that refer to others.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn referring(&self, referring: &Referring<'_>) -> Result<Vec<Record>, StoreError> {
+        self.records(referring.collection, &referring.rows_sql())
+    }
+
+    /// The records of `collection` whose reference pair names `record` of `owner`.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn owned(
+        &self,
+        collection: &Arc<Collection>,
+        owner: &CollectionId,
+        record: &str,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.records(collection, &query::owned_sql(collection, owner, record))
+    }
+
+    /// The records that a statement of ours gives: it names all fields of `collection` in their order.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn records(
+        &self,
+        collection: &Arc<Collection>,
+        sql: &Sql,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        self.query_rows(sql, &mut |row| records.push(record(collection, row)))?;
+        Ok(records)
+    }
+
+    fn number(&self, sql: &Sql) -> Result<u64, StoreError> {
+        Ok(match self.query_value(sql)? {
             Some(Value::Int(n)) => u64::try_from(n).unwrap_or(0),
             _ => 0,
         })
