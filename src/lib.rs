@@ -2,6 +2,7 @@
 //! `http` and `cli` over `records`, `auth`, `realtime`, `ops` over `store`, `files` over `expr`, `schema`, `call` over `kit`.
 
 pub mod app;
+pub mod auth;
 pub mod call;
 pub mod config;
 pub mod expr;

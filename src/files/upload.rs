@@ -1,131 +1,169 @@
-//! An uploaded file on its way in: small ones in memory, larger ones in a temporary file that goes with its last owner.
+//! An upload on its way: small ones in memory, larger ones in a temporary file that goes with the last handle.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::sniff::{self, Kind};
 use crate::kit::id;
 use crate::kit::limits::UPLOAD_MEMORY_BYTES_MAX;
 
-/// A received file. Cheap to clone.
+/// A received file. Cheap to clone; the temporary file is removed with the last clone.
 #[derive(Clone, Debug)]
 pub struct Upload {
     /// The name that the client gave it, without directories.
     pub name: String,
     /// Bytes.
     pub size: u64,
-    body: Body,
+    kind: Kind,
+    content: Content,
 }
 
 #[derive(Clone, Debug)]
-enum Body {
+enum Content {
     Memory(Bytes),
-    Disk(Arc<Spooled>),
+    Spooled(Arc<SpoolFile>),
 }
 
-/// A temporary file, removed when dropped.
+/// A temporary file, removed on drop (a second removal, after it was moved away, finds nothing).
 #[derive(Debug)]
-struct Spooled(PathBuf);
+struct SpoolFile(PathBuf);
 
-impl Drop for Spooled {
+impl Drop for SpoolFile {
     fn drop(&mut self) {
-        // What cannot be removed now is swept at the next start.
-        std::fs::remove_file(&self.0).ok();
+        match std::fs::remove_file(&self.0) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!(path = %self.0.display(), %error, "a temporary upload stays behind");
+            }
+        }
     }
 }
 
 impl Upload {
-    /// A file from memory.
-    pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
+    /// An upload whose whole content is at hand.
+    pub fn from_bytes(name: impl Into<String>, content: impl Into<Bytes>) -> Self {
+        let content = content.into();
         Self {
             name: name.into(),
-            size: bytes.len() as u64,
-            body: Body::Memory(bytes),
+            size: content.len() as u64,
+            kind: sniff::sniff(&content),
+            content: Content::Memory(content),
         }
     }
 
-    /// The bytes, when they are in memory.
+    /// What the content is, judged by the content alone.
     #[must_use]
-    pub fn bytes(&self) -> Option<&Bytes> {
-        match &self.body {
-            Body::Memory(bytes) => Some(bytes),
-            Body::Disk(_) => None,
-        }
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
-    /// The temporary file, when there is one.
+    /// A fresh stored name for it (contract 6.2); each call draws another.
     #[must_use]
-    pub fn path(&self) -> Option<&Path> {
-        match &self.body {
-            Body::Memory(_) => None,
-            Body::Disk(spooled) => Some(&spooled.0),
+    pub fn stored_name(&self) -> String {
+        super::name::stored_name(&self.name, self.kind.extension)
+    }
+
+    /// The content, from its start.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match &self.content {
+            Content::Memory(bytes) => Box::new(io::Cursor::new(bytes.clone())),
+            Content::Spooled(file) => Box::new(File::open(&file.0)?),
+        })
+    }
+
+    /// Whether two handles are of the same upload.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.content, &other.content) {
+            (Content::Memory(a), Content::Memory(b)) => {
+                a.as_ptr() == b.as_ptr() && a.len() == b.len()
+            }
+            (Content::Spooled(a), Content::Spooled(b)) => Arc::ptr_eq(a, b),
+            (Content::Memory(_), Content::Spooled(_))
+            | (Content::Spooled(_), Content::Memory(_)) => false,
         }
     }
 }
 
-/// Receives one upload piece by piece.
+/// Receives one upload piece by piece; what exceeds [`UPLOAD_MEMORY_BYTES_MAX`] goes to a file.
 #[derive(Debug)]
 pub struct UploadWriter {
     dir: PathBuf,
     name: String,
+    memory: Vec<u8>,
+    file: Option<(File, SpoolFile)>,
     size: u64,
-    memory: BytesMut,
-    disk: Option<(std::fs::File, Spooled)>,
 }
 
 impl UploadWriter {
-    /// An empty upload called `name`, spooled to `dir` when it grows.
+    /// An empty upload called `name`, whose temporary file, if one is needed, lies in `dir`.
     #[must_use]
     pub fn new(dir: &Path, name: String) -> Self {
         Self {
             dir: dir.to_owned(),
             name,
+            memory: Vec::new(),
+            file: None,
             size: 0,
-            memory: BytesMut::new(),
-            disk: None,
         }
     }
 
-    /// Takes the next bytes. Short blocking writes: the pieces are what one socket read gave.
+    /// Adds a piece. The write goes to the page cache, so a caller on the async runtime is not held for long.
     ///
     /// # Errors
-    /// When the temporary file cannot be written.
-    pub fn push(&mut self, piece: &[u8]) -> std::io::Result<()> {
+    /// When the temporary file cannot be made or written.
+    pub fn push(&mut self, piece: &[u8]) -> io::Result<()> {
         self.size += piece.len() as u64;
-        if let Some((file, _)) = &mut self.disk {
+        if let Some((file, _)) = &mut self.file {
             return file.write_all(piece);
         }
-        self.memory.extend_from_slice(piece);
-        if self.memory.len() > UPLOAD_MEMORY_BYTES_MAX {
-            std::fs::create_dir_all(&self.dir)?;
-            let path = self.dir.join(id::random(24, id::LOWER_ALNUM).as_str());
-            let mut file = std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&path)?;
-            let spooled = Spooled(path);
-            file.write_all(&self.memory)?;
-            self.memory = BytesMut::new();
-            self.disk = Some((file, spooled));
+        if self.memory.len() + piece.len() <= UPLOAD_MEMORY_BYTES_MAX {
+            self.memory.extend_from_slice(piece);
+            return Ok(());
         }
+        let (mut file, guard) = self.create()?;
+        file.write_all(&self.memory)?;
+        file.write_all(piece)?;
+        // The head stays for sniffing; the rest of the memory is given back.
+        self.memory.truncate(sniff::HEAD_BYTES);
+        self.memory.shrink_to_fit();
+        self.file = Some((file, guard));
         Ok(())
     }
 
-    /// The received file.
+    /// Ends the upload.
     #[must_use]
     pub fn finish(self) -> Upload {
-        let body = match self.disk {
-            Some((_, spooled)) => Body::Disk(Arc::new(spooled)),
-            None => Body::Memory(self.memory.freeze()),
+        let kind = sniff::sniff(&self.memory);
+        let content = match self.file {
+            Some((_, guard)) => Content::Spooled(Arc::new(guard)),
+            None => Content::Memory(self.memory.into()),
         };
         Upload {
             name: self.name,
             size: self.size,
-            body,
+            kind,
+            content,
         }
+    }
+
+    fn create(&self) -> io::Result<(File, SpoolFile)> {
+        std::fs::create_dir_all(&self.dir)?;
+        let path = self
+            .dir
+            .join(format!("{}.tmp", id::random(20, id::LOWER_ALNUM)));
+        let mut options = File::options();
+        options.write(true).create_new(true);
+        let file = options.open(&path)?;
+        Ok((file, SpoolFile(path)))
     }
 }
 
@@ -133,18 +171,37 @@ impl UploadWriter {
 mod tests {
     use super::*;
 
+    fn read(upload: &Upload) -> Vec<u8> {
+        let mut out = Vec::new();
+        upload.open().unwrap().read_to_end(&mut out).unwrap();
+        out
+    }
+
     #[test]
-    fn large_uploads_go_to_a_file_that_goes_with_them() {
-        let dir = std::env::temp_dir().join(id::random(12, id::LOWER_ALNUM).as_str());
-        let mut writer = UploadWriter::new(&dir, "a.bin".to_owned());
+    fn a_small_upload_stays_in_memory() {
+        let mut spool = UploadWriter::new(Path::new("/nonexistent"), "a.txt".to_owned());
+        spool.push(b"hello ").unwrap();
+        spool.push(b"world").unwrap();
+        let upload = spool.finish();
+        assert_eq!(upload.size, 11);
+        assert_eq!(read(&upload), b"hello world");
+        assert_eq!(upload.kind().mime, "text/plain; charset=utf-8");
+    }
+
+    #[test]
+    fn a_large_upload_is_spooled_and_cleaned_up() {
+        let dir = std::env::temp_dir().join(format!("burrow-spool-{}", id::record_id()));
+        let mut spool = UploadWriter::new(&dir, "big.txt".to_owned());
+        let piece = vec![b'x'; UPLOAD_MEMORY_BYTES_MAX / 2 + 1];
         for _ in 0..3 {
-            writer.push(&vec![7; UPLOAD_MEMORY_BYTES_MAX / 2]).unwrap();
+            spool.push(&piece).unwrap();
         }
-        let upload = writer.finish();
-        let path = upload.path().unwrap().to_owned();
-        assert_eq!(std::fs::metadata(&path).unwrap().len(), upload.size);
+        let upload = spool.finish();
+        assert_eq!(upload.size, 3 * piece.len() as u64);
+        assert_eq!(read(&upload).len(), 3 * piece.len());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
         drop(upload);
-        assert!(!path.exists());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

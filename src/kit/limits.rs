@@ -129,6 +129,12 @@ pub const STATEMENT_CACHE: usize = 256;
 
 /// Password hashes waiting for the hashing pool; past it 503 with `Retry-After`.
 pub const HASH_QUEUE_MAX: usize = 512;
+/// KiB of memory that a stored argon2 hash may ask for; one that asks for more is a wrong password.
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 256 << 10;
+/// Rounds times lanes that a stored argon2 hash may ask for; as above.
+pub const ARGON2_ROUNDS_MAX: u32 = 32;
+/// Cost of a stored bcrypt hash (each step doubles the time; 16 is seconds); as above.
+pub const BCRYPT_COST_MAX: u32 = 16;
 /// Tokens whose caller is remembered; the oldest go first.
 pub const TOKEN_CACHE_MAX: usize = 10_000;
 

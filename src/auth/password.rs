@@ -1,0 +1,263 @@
+//! Password hashes: argon2id for new ones, bcrypt read as PocketBase wrote it. Hashing is slow on purpose, so servers
+//! do it on a small bounded pool of its own; the command line calls [`hash`] and [`verify`] directly.
+
+use std::num::NonZero;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use crossbeam_channel::{Sender, TrySendError};
+use tokio::sync::oneshot;
+
+use crate::kit::limits::{
+    ARGON2_MEMORY_KIB_MAX, ARGON2_ROUNDS_MAX, BCRYPT_COST_MAX, HASH_QUEUE_MAX,
+};
+
+const MEMORY_KIB: u32 = 19_456;
+const ROUNDS: u32 = 2;
+const LANES: u32 = 1;
+/// bcrypt reads no further; a longer password was never hashed by it.
+const BCRYPT_PASSWORD_BYTES_MAX: usize = 72;
+const BCRYPT_COST: u32 = 10;
+
+/// Checked when there is nobody to check, so that an unknown identity takes as long as a wrong password. It is of
+/// today's parameters and of no password.
+const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$YnVycm93LWR1bW15LXNhbA$\
+                     Tm9Cb2R5S25vd3NUaGVQYXNzd29yZE9mVGhpc0hhc2g";
+
+/// Which hashes are made for new passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// argon2id (19 MiB, 2 rounds, 1 lane).
+    #[default]
+    Argon2id,
+    /// bcrypt, so that PocketBase can still read them.
+    Bcrypt,
+}
+
+/// Why a password could not be hashed or checked now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    /// Too many are waiting (503).
+    #[error("too many passwords are being checked")]
+    Busy,
+    /// The hashing library failed; a stored hash that is broken is a wrong password, not this.
+    #[error("the password cannot be hashed")]
+    Failed,
+}
+
+/// A new hash of `password`, as text.
+///
+/// # Errors
+/// When the hashing library refuses, for instance without memory.
+pub fn hash(scheme: Scheme, password: &str) -> Result<String, HashError> {
+    match scheme {
+        Scheme::Bcrypt if password.len() <= BCRYPT_PASSWORD_BYTES_MAX => {
+            bcrypt::hash(password, BCRYPT_COST).map_err(|_| HashError::Failed)
+        }
+        Scheme::Bcrypt | Scheme::Argon2id => {
+            let salt = crate::kit::id::random_bytes::<16>();
+            argon2id()?
+                .hash_password_with_salt(password.as_bytes(), &salt)
+                .map(|hash| hash.to_string())
+                .map_err(|_| HashError::Failed)
+        }
+    }
+}
+
+/// Whether `hash` is of `password`. A hash that cannot be read, or that would take absurdly long, is of none.
+#[must_use]
+pub fn verify(hash: &str, password: &str) -> bool {
+    if hash.starts_with("$2") {
+        return verify_bcrypt(hash, password);
+    }
+    let Ok(parsed) = PasswordHash::new(hash) else {
+        return false;
+    };
+    let Ok(params) = Params::try_from(&parsed) else {
+        return false;
+    };
+    if params.m_cost() > ARGON2_MEMORY_KIB_MAX
+        || params.t_cost().saturating_mul(params.p_cost()) > ARGON2_ROUNDS_MAX
+    {
+        return false;
+    }
+    Argon2::default()
+        .verify_password(password.as_bytes(), &parsed)
+        .is_ok()
+}
+
+fn verify_bcrypt(hash: &str, password: &str) -> bool {
+    let cost = hash.split('$').nth(2).and_then(|c| c.parse::<u32>().ok());
+    hash.is_ascii()
+        && cost.is_some_and(|cost| cost <= BCRYPT_COST_MAX)
+        && password.len() <= BCRYPT_PASSWORD_BYTES_MAX
+        && bcrypt::verify(password, hash).unwrap_or(false)
+}
+
+/// Whether a password that was just proven right should be hashed anew: bcrypt, or argon2 of lower parameters.
+#[must_use]
+pub fn needs_upgrade(scheme: Scheme, hash: &str) -> bool {
+    if scheme == Scheme::Bcrypt {
+        return false;
+    }
+    let Ok(parsed) = PasswordHash::new(hash) else {
+        return true;
+    };
+    let Ok(params) = Params::try_from(&parsed) else {
+        return true;
+    };
+    parsed.algorithm.as_str() != "argon2id"
+        || params.m_cost() < MEMORY_KIB
+        || params.t_cost() < ROUNDS
+}
+
+fn argon2id() -> Result<Argon2<'static>, HashError> {
+    let params = Params::new(MEMORY_KIB, ROUNDS, LANES, None).map_err(|_| HashError::Failed)?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The hashing pool: one thread less than there are cores, at least one. Cheap to clone; ends with the last clone.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    scheme: Scheme,
+    queue: Sender<Job>,
+}
+
+impl Passwords {
+    /// Starts the pool.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(scheme: Scheme) -> std::io::Result<Self> {
+        let (queue, jobs) = crossbeam_channel::bounded::<Job>(HASH_QUEUE_MAX);
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        for n in 0..cores.saturating_sub(1).max(1) {
+            let jobs = jobs.clone();
+            std::thread::Builder::new()
+                .name(format!("password-{n}"))
+                .spawn(move || {
+                    for job in jobs {
+                        job();
+                    }
+                })?;
+        }
+        Ok(Self { scheme, queue })
+    }
+
+    /// Which hashes are made.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// A new hash of `password`.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] when too many wait.
+    pub async fn hash(&self, password: &str) -> Result<String, HashError> {
+        let (scheme, password) = (self.scheme, password.to_owned());
+        self.run(move || hash(scheme, &password)).await?
+    }
+
+    /// Whether `stored` is a hash of `password`; without one the same time passes and the answer is no.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] when too many wait.
+    pub async fn verify(&self, stored: Option<&str>, password: &str) -> Result<bool, HashError> {
+        let known = stored.is_some_and(|hash| !hash.is_empty());
+        let stored = stored.filter(|_| known).unwrap_or(DUMMY).to_owned();
+        let password = password.to_owned();
+        let right = self.run(move || verify(&stored, &password)).await?;
+        Ok(right && known)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            // Nobody waits any more: the client left while the job was queued.
+            if !answer.is_closed() {
+                drop(answer.send(work()));
+            }
+        });
+        self.queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => HashError::Busy,
+            TrySendError::Disconnected(_) => HashError::Failed,
+        })?;
+        answered.await.map_err(|_| HashError::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_hashes_are_argon2id_of_the_contracts_parameters() {
+        let made = hash(Scheme::Argon2id, "secret").unwrap();
+        assert!(
+            made.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{made}"
+        );
+        assert!(verify(&made, "secret"));
+        assert!(!verify(&made, "Secret"));
+        assert!(!needs_upgrade(Scheme::Argon2id, &made));
+    }
+
+    #[test]
+    fn bcrypt_hashes_are_verified_and_upgraded() {
+        let old = bcrypt::hash("secret", 4).unwrap();
+        assert!(verify(&old, "secret"));
+        assert!(verify(&old.replacen("$2b$", "$2a$", 1), "secret"));
+        assert!(!verify(&old, "other"));
+        assert!(needs_upgrade(Scheme::Argon2id, &old));
+        assert!(!needs_upgrade(Scheme::Bcrypt, &old));
+    }
+
+    #[test]
+    fn what_bcrypt_would_cut_off_still_counts() {
+        let password = "x".repeat(72);
+        let old = bcrypt::hash(&password, 4).unwrap();
+        assert!(verify(&old, &password));
+        assert!(!verify(&old, &format!("{password}y")));
+        let long = "x".repeat(80);
+        assert!(verify(&hash(Scheme::Bcrypt, &long).unwrap(), &long));
+    }
+
+    #[test]
+    fn broken_hashes_are_wrong_passwords() {
+        for broken in [
+            "",
+            "$2a$",
+            "$2a$10$short",
+            "$2a$31$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu",
+            "$2a$10$\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
+            "$argon2id$v=19$m=99999999,t=2,p=1$YnVycm93LWR1bW15LXNhbA$Tm9Cb2R5S25vd3NUaGVQYXNzd29yZE9mVGhpc0hhc2g",
+            "plain",
+            "$argon2id$",
+        ] {
+            assert!(!verify(broken, ""), "{broken:?}");
+            assert!(!verify(broken, "plain"), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn the_dummy_is_a_readable_hash_of_todays_parameters() {
+        assert!(PasswordHash::new(DUMMY).is_ok());
+        assert!(!needs_upgrade(Scheme::Argon2id, DUMMY));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_never_right() {
+        let pool = Passwords::start(Scheme::Argon2id).unwrap();
+        let made = pool.hash("secret").await.unwrap();
+        assert!(pool.verify(Some(&made), "secret").await.unwrap());
+        assert!(!pool.verify(Some(""), "").await.unwrap());
+        assert!(!pool.verify(None, "secret").await.unwrap());
+    }
+}
