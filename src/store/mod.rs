@@ -9,4 +9,4 @@ mod sqlite;
 pub use change::{Action, Change, ChangeKind, CommitGroup, Cursor, Entry, Position, Subject};
 pub use error::StoreError;
 pub use query::{Page, Referring, Select};
-pub use sqlite::{OpenOptions, ReadTx, Store, WriteTx};
+pub use sqlite::{OpenOptions, ReadTx, Snapshot, Store, WriteTx};

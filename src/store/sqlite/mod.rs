@@ -9,11 +9,13 @@ mod read;
 mod readers;
 mod row;
 mod schema_rows;
+mod snapshot;
 mod write;
 mod writer;
 
 pub use open::{OpenOptions, Store};
 pub use read::ReadTx;
+pub use snapshot::Snapshot;
 pub use write::WriteTx;
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::checkpoint::Checkpointer;
 use super::connection::{Link, Role};
 use super::readers::{Readers, Sizes};
 use super::writer::{Job, Shared, Work, Writer};
-use super::{ReadTx, WriteTx, log, schema_rows};
+use super::{ReadTx, Snapshot, WriteTx, log, schema_rows};
 use crate::expr::Catalog;
 use crate::kit::clock::Clock;
 use crate::kit::limits;
@@ -53,6 +53,8 @@ impl OpenOptions {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
+    path: PathBuf,
+    pressure: Arc<AtomicBool>,
     shared: Arc<Shared>,
     meta: log::Meta,
     jobs: Sender<Job>,
@@ -114,6 +116,8 @@ impl Store {
         };
         let readers = Readers::open(&path, &shared, &pressure, sizes)?;
         Ok(Self(Arc::new(Inner {
+            path,
+            pressure,
             shared,
             meta,
             jobs,
@@ -163,6 +167,14 @@ impl Store {
         f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         self.0.readers.here(f)
+    }
+
+    /// A reader that holds one state of the database; it shows nothing before its first [`Snapshot::refresh`].
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Snapshot::open(&self.0.path, &self.0.shared, &self.0.pressure)
     }
 
     /// Runs `f` on the writer thread as a member of a commit group; answered after the COMMIT. `f` must be short and

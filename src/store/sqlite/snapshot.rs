@@ -1,0 +1,51 @@
+//! A reader that holds one state of the database for as long as its owner wants: the realtime hub keeps two, before
+//! and after the changes that it delivers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::connection::{Link, Role};
+use super::log;
+use super::read::ReadTx;
+use super::writer::Shared;
+use crate::store::{Position, StoreError};
+
+/// One state of the database. It does not age by itself: whoever holds one keeps the write-ahead log from being
+/// emptied, and so must move on or drop it.
+pub struct Snapshot {
+    link: Link,
+    shared: Arc<Shared>,
+}
+
+impl Snapshot {
+    pub(super) fn open(
+        path: &Path,
+        shared: &Arc<Shared>,
+        pressure: &Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            link: Link::open(path, Role::Reader, pressure)?,
+            shared: Arc::clone(shared),
+        })
+    }
+
+    /// Moves on to the present and tells its place in the log.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn refresh(&mut self) -> Result<Position, StoreError> {
+        if !self.link.connection.is_autocommit() {
+            self.link.step("COMMIT")?;
+        }
+        self.link.step("BEGIN")?;
+        // A transaction takes its snapshot at its first read: this one.
+        log::last_position(&self.link.connection).map(Position)
+    }
+
+    /// Reads in this state, under the rules of now.
+    #[must_use]
+    pub fn tx(&self) -> ReadTx<'_> {
+        ReadTx::new(&self.link.connection, self.shared.catalog.load_full())
+    }
+}
