@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::auth::Auth;
 use crate::config::Config;
 use crate::kit::clock::Clock;
 use crate::store::Store;
@@ -20,6 +21,8 @@ pub struct Services {
     pub clock: Clock,
     /// The database.
     pub store: Store,
+    /// Who people are.
+    pub auth: Auth,
 }
 
 impl App {

@@ -1,5 +1,9 @@
 //! Who people are: passwords, tokens, sign-in and what ends it.
 
+mod callers;
 pub mod password;
+mod service;
+pub mod token;
 
 pub use password::Passwords;
+pub use service::{Auth, file_token, session_token, static_token};

@@ -15,13 +15,14 @@ use crate::app::App;
 use crate::call::{Actor, Call, Context};
 use crate::kit::json::JsonMap;
 use crate::kit::limits::FORM_PAIRS_MAX;
+use crate::kit::time::Timestamp;
 
 /// Builds the call of a request that came from `peer`; the body is not read yet.
 pub(super) async fn call(app: &App, parts: &Parts, peer: IpAddr) -> Call {
     let now = app.clock.now();
     let remote_ip = peer.to_canonical();
     Call {
-        actor: actor(app, &parts.headers).await,
+        actor: actor(app, &parts.headers, now).await,
         now,
         context: Context::Default,
         method: parts.method.as_str().into(),
@@ -35,9 +36,12 @@ pub(super) async fn call(app: &App, parts: &Parts, peer: IpAddr) -> Call {
 }
 
 /// The owner of the request's token; a missing, expired or revoked one is a guest's (contract-auth 0.3).
-async fn actor(_app: &App, headers: &HeaderMap) -> Actor {
-    let _token = token(headers);
-    Actor::Guest
+async fn actor(app: &App, headers: &HeaderMap, now: Timestamp) -> Actor {
+    // A database that cannot answer now will say so to the handler; the token itself is never an error.
+    app.auth
+        .resolve(token(headers), now)
+        .await
+        .unwrap_or_default()
 }
 
 /// The token of the `Authorization` header: as it is, or after exactly `Bearer ` in any case.

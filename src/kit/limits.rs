@@ -135,6 +135,8 @@ pub const ARGON2_MEMORY_KIB_MAX: u32 = 256 << 10;
 pub const ARGON2_ROUNDS_MAX: u32 = 32;
 /// Cost of a stored bcrypt hash (each step doubles the time; 16 is seconds); as above.
 pub const BCRYPT_COST_MAX: u32 = 16;
+/// Bytes of a token; a longer one is a guest's.
+pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 /// Tokens whose caller is remembered; the oldest go first.
 pub const TOKEN_CACHE_MAX: usize = 10_000;
 

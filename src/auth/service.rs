@@ -1,0 +1,147 @@
+//! The identity service: from tokens to callers.
+
+use std::sync::Arc;
+
+use super::callers::Callers;
+use super::password::Passwords;
+use super::token::{self, Claims, Purpose};
+use crate::call::{Actor, Identity};
+use crate::kit::time::Timestamp;
+use crate::schema::Record;
+use crate::store::{ReadTx, Store, StoreError};
+
+/// The identity service. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Auth(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    passwords: Passwords,
+    callers: Arc<Callers>,
+}
+
+impl Auth {
+    /// Ties the service to the store, whose commits tell it when a remembered caller is stale.
+    #[must_use]
+    pub fn new(store: Store, passwords: Passwords) -> Self {
+        let callers = Arc::new(Callers::default());
+        let listener = Arc::clone(&callers);
+        store.on_commit(move |group| listener.forget(group));
+        Self(Arc::new(Inner {
+            store,
+            passwords,
+            callers,
+        }))
+    }
+
+    /// The hashing pool.
+    #[must_use]
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// The database.
+    pub(super) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Whose session `token` is. A token that is malformed, ended, revoked or for another purpose is a guest's: never
+    /// an error (contract-auth 0.3).
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn resolve(&self, token: &str, now: Timestamp) -> Result<Actor, StoreError> {
+        self.caller(token, Purpose::Auth, now).await
+    }
+
+    /// Whose file token `token` is; otherwise as [`Auth::resolve`].
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn resolve_file(&self, token: &str, now: Timestamp) -> Result<Actor, StoreError> {
+        self.caller(token, Purpose::File, now).await
+    }
+
+    async fn caller(
+        &self,
+        token: &str,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Actor, StoreError> {
+        if token.is_empty() {
+            return Ok(Actor::Guest);
+        }
+        let age = match self.0.callers.get(token, purpose, now) {
+            Ok(identity) => return Ok(Actor::Auth(identity)),
+            Err(age) => age,
+        };
+        let Some(claims) = token::read_unproven(token, &[purpose], now) else {
+            return Ok(Actor::Guest);
+        };
+        let text = token.to_owned();
+        let proven = self
+            .0
+            .store
+            .read(move |tx| prove(tx, &text, purpose, &claims))
+            .await?;
+        let Some(identity) = proven.map(Arc::new) else {
+            return Ok(Actor::Guest);
+        };
+        self.0.callers.remember(age, token, purpose, &identity);
+        Ok(Actor::Auth(identity))
+    }
+}
+
+/// Loads whom the claims name and checks the signature with that record's key. Rules are not asked.
+fn prove(
+    tx: &ReadTx<'_>,
+    token: &str,
+    purpose: Purpose,
+    claims: &Claims,
+) -> Result<Option<Identity>, StoreError> {
+    let Some(collection) = tx.catalog().find(&claims.collection_id) else {
+        return Ok(None);
+    };
+    if !collection.is_auth() {
+        return Ok(None);
+    }
+    let record = tx.find(collection, &claims.id)?;
+    Ok(record
+        .filter(|record| token::is_signed(token, record, purpose))
+        .map(|record| Identity {
+            record,
+            expires: Some(claims.expires()),
+            refreshable: claims.refreshable == Some(true),
+        }))
+}
+
+/// A token for `record` that `auth-refresh` renews; `None` when the record has no key to sign with.
+#[must_use]
+pub fn session_token(record: &Record, now: Timestamp) -> Option<String> {
+    auth_token(record, now, None, true)
+}
+
+/// A token for `record` that is not renewed, for `life_secs` (0 for the collection's own life of sessions).
+#[must_use]
+pub fn static_token(record: &Record, now: Timestamp, life_secs: i64) -> Option<String> {
+    auth_token(record, now, Some(life_secs), false)
+}
+
+/// A token for protected files.
+#[must_use]
+pub fn file_token(record: &Record, now: Timestamp) -> Option<String> {
+    let claims = Claims::of(record, Purpose::File, now, None);
+    token::sign(record, Purpose::File, &claims)
+}
+
+fn auth_token(
+    record: &Record,
+    now: Timestamp,
+    life_secs: Option<i64>,
+    refreshable: bool,
+) -> Option<String> {
+    let mut claims = Claims::of(record, Purpose::Auth, now, life_secs);
+    claims.refreshable = Some(refreshable);
+    token::sign(record, Purpose::Auth, &claims)
+}
