@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod body;
 pub mod error;
+mod excerpt;
 pub mod extract;
 pub mod fields;
 pub mod form;

@@ -54,6 +54,8 @@ pub const PER_PAGE_DEFAULT: u32 = 30;
 pub const COUNT_EXACT_MAX: u64 = 10_000;
 /// Bytes of one JSON answer; past it 400 asking for a smaller page.
 pub const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Entries of one `fields` parameter: the contract names none; further ones are ignored.
+pub const FIELD_PATHS_MAX: usize = 1_000;
 
 /// Code points of a text field whose `max` is 0 (contract 3.2).
 pub const TEXT_CHARS_DEFAULT: u64 = 5_000;

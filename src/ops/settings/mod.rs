@@ -1,0 +1,12 @@
+//! The settings of the whole product: one document, kept in the database, held in memory, changed by merging.
+
+mod crypt;
+mod document;
+mod merge;
+mod service;
+mod validate;
+
+pub use document::{
+    Backups, Batch, Document, Logs, Meta, RateLimits, RateRule, S3, Smtp, TrustedProxy,
+};
+pub use service::Settings;

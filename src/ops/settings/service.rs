@@ -1,0 +1,157 @@
+//! Holding, reading and changing the settings.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::document::Document;
+use super::{crypt, merge, validate};
+use crate::kit::json::Json;
+use crate::kit::secret::Secret;
+use crate::kit::value::Value;
+use crate::ops::Error;
+use crate::store::Store;
+
+/// Row of `_params` that holds the document.
+const ROW: &str = "settings";
+
+/// The settings service. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Settings(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    key: Option<Secret<String>>,
+    key_name: String,
+    current: ArcSwap<Document>,
+    /// One change at a time: the next merges over what the last one made.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Settings {
+    /// Reads the settings of `store`; a directory without any gets those of a fresh one. `key` is what they are
+    /// encrypted with, `key_name` the variable it came from.
+    ///
+    /// # Errors
+    /// When they are not readable, or not with this key.
+    pub async fn open(
+        store: Store,
+        key: Option<Secret<String>>,
+        key_name: String,
+    ) -> Result<Self, Error> {
+        let settings = Self(Arc::new(Inner {
+            store,
+            key,
+            key_name,
+            current: ArcSwap::default(),
+            changing: tokio::sync::Mutex::new(()),
+        }));
+        if !settings.reload().await? {
+            settings.save(Document::fresh()).await?;
+        }
+        Ok(settings)
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn current(&self) -> Arc<Document> {
+        self.0.current.load_full()
+    }
+
+    /// Reads them again, after another process may have changed them. Whether there are any.
+    ///
+    /// # Errors
+    /// As [`Settings::open`].
+    pub async fn reload(&self) -> Result<bool, Error> {
+        let row = self
+            .0
+            .store
+            .read(|tx| Ok::<_, Error>(tx.param(ROW)?))
+            .await?;
+        let Some(row) = row else {
+            return Ok(false);
+        };
+        self.0.current.store(Arc::new(self.decode(&row)?));
+        Ok(true)
+    }
+
+    /// Lays `patch` over the settings, saves and applies them.
+    ///
+    /// # Errors
+    /// When the result does not hold, or cannot be saved.
+    pub async fn update(&self, patch: &Json) -> Result<Arc<Document>, Error> {
+        let _one_at_a_time = self.0.changing.lock().await;
+        let document = merge::merged(&self.current(), patch)?;
+        let errors = validate::errors(&document);
+        if !errors.is_empty() {
+            return Err(Error::InvalidSettings(errors));
+        }
+        self.save(document).await
+    }
+
+    /// Replaces the settings by what `change` makes of them: for services whose own doings concern them.
+    ///
+    /// # Errors
+    /// When they cannot be saved.
+    pub async fn edit(
+        &self,
+        change: impl FnOnce(&mut Document) + Send,
+    ) -> Result<Arc<Document>, Error> {
+        let _one_at_a_time = self.0.changing.lock().await;
+        let mut document = Document::clone(&self.current());
+        change(&mut document);
+        if document == *self.current() {
+            return Ok(self.current());
+        }
+        self.save(document).await
+    }
+
+    async fn save(&self, document: Document) -> Result<Arc<Document>, Error> {
+        let row = self.encode(&document)?;
+        self.0
+            .store
+            .write(move |tx| Ok::<_, Error>(tx.set_param(ROW, &row)?))
+            .await?;
+        let document = Arc::new(document);
+        self.0.current.store(Arc::clone(&document));
+        Ok(document)
+    }
+
+    /// Text as a BLOB in the clear, as TEXT under a key: as PocketBase keeps them.
+    fn encode(&self, document: &Document) -> Result<Value, Error> {
+        let text = serde_json::to_vec(document).map_err(|_| Error::UnreadableSettings)?;
+        match &self.0.key {
+            Some(key) => Ok(Value::text(crypt::seal(key.reveal(), &text)?)),
+            None => Ok(Value::Blob(text)),
+        }
+    }
+
+    fn decode(&self, row: &Value) -> Result<Document, Error> {
+        let bytes = match row {
+            Value::Blob(bytes) => bytes.as_slice(),
+            Value::Text(text) => text.as_bytes(),
+            Value::Null | Value::Int(_) | Value::Real(_) => &[],
+        };
+        // Plain text is understood under a key too, and encrypted at the next save.
+        if let Ok(document) = parse(bytes) {
+            return Ok(document);
+        }
+        let unreadable = || {
+            Error::Encryption(format!(
+                "invalid settings db data or missing encryption key {:?}",
+                self.0.key_name
+            ))
+        };
+        let key = self.0.key.as_ref().ok_or_else(unreadable)?;
+        let sealed = std::str::from_utf8(bytes).map_err(|_| unreadable())?;
+        let plain = crypt::open(key.reveal(), sealed)?.ok_or_else(unreadable)?;
+        parse(&plain).map_err(|_| unreadable())
+    }
+}
+
+/// Stored documents may lack keys of newer versions: those have their defaults.
+fn parse(bytes: &[u8]) -> Result<Document, Error> {
+    let stored: Json = serde_json::from_slice(bytes).map_err(|_| Error::UnreadableSettings)?;
+    merge::merged(&Document::defaults(), &stored)
+}
