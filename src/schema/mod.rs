@@ -3,6 +3,7 @@
 pub mod collection;
 pub mod error;
 pub mod field;
+pub mod layout;
 pub mod record;
 mod set;
 mod stored;

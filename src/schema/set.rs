@@ -1,12 +1,13 @@
 //! The immutable set of all collections. A request holds one for its life.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use compact_str::CompactString;
 
 use super::collection::{Collection, CollectionId};
 use super::field::FieldKind;
+use super::layout::Layout;
 
 /// Name of the collection of superusers.
 pub(super) const SUPERUSERS: &str = "_superusers";
@@ -19,6 +20,7 @@ pub struct Schema {
     by_id: HashMap<CollectionId, usize>,
     by_name: HashMap<CompactString, usize>,
     referrers: HashMap<CollectionId, Vec<(usize, usize)>>,
+    layouts: Vec<OnceLock<Arc<Layout>>>,
 }
 
 impl Schema {
@@ -44,6 +46,7 @@ impl Schema {
                 }
             }
         }
+        schema.layouts = collections.iter().map(|_| OnceLock::new()).collect();
         schema.collections = collections;
         schema
     }
@@ -84,6 +87,22 @@ impl Schema {
     pub fn find_exact(&self, name_or_id: &str) -> Option<&Arc<Collection>> {
         self.find(name_or_id)
             .filter(|c| c.name == name_or_id || c.id.as_str() == name_or_id)
+    }
+
+    /// The layout of `collection`: kept for a member of this schema, made anew for any other state of a collection.
+    #[must_use]
+    pub fn layout(&self, collection: &Arc<Collection>) -> Arc<Layout> {
+        let member = self
+            .by_id
+            .get(&collection.id)
+            .filter(|&&at| Arc::ptr_eq(&self.collections[at], collection));
+        match member {
+            Some(&at) => {
+                let layout = self.layouts[at].get_or_init(|| Arc::new(Layout::new(collection)));
+                Arc::clone(layout)
+            }
+            None => Arc::new(Layout::new(collection)),
+        }
     }
 
     /// The relation fields, of any collection, that point to `target`: (collection, position of the field).

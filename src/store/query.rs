@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use crate::call::Call;
 use crate::expr::{Catalog, Filter, Root, Sort};
 use crate::kit::sql::Sql;
 use crate::kit::value::Value;
-use crate::schema::{Collection, CollectionId};
+use crate::schema::{Collection, CollectionId, FieldKind, Record};
+use crate::store::{ReadTx, StoreError};
 
 /// The name under which a query's own row is known to filters and sorts.
 const ROW: &str = "_r";
@@ -131,9 +134,16 @@ pub struct Referring<'a> {
 }
 
 impl Referring<'_> {
-    /// The statement that gives the rows.
-    pub(crate) fn rows_sql(&self) -> Sql {
-        let mut sql = select_all(self.collection);
+    /// The statement that gives the rows, or their ids alone.
+    fn rows_sql(&self, only_ids: bool) -> Sql {
+        let mut sql = if only_ids {
+            let mut sql = Sql::new();
+            sql.push("SELECT ").column(ROW, "id").push(" FROM ");
+            sql.ident(&self.collection.name).push(" AS ").ident(ROW);
+            sql
+        } else {
+            select_all(self.collection)
+        };
         sql.push(" WHERE ");
         self.push_refers(&mut sql);
         if let Some(filter) = self.filter {
@@ -159,6 +169,105 @@ impl Referring<'_> {
             sql.column(ROW, &field.name);
             push_ids(self.ids, sql);
         }
+    }
+}
+
+impl ReadTx<'_> {
+    /// The records that refer to others by one field.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn referring(&self, referring: &Referring<'_>) -> Result<Vec<Record>, StoreError> {
+        self.records(referring.collection, &referring.rows_sql(false))
+    }
+
+    /// The ids of the records that refer to others by one field.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn referring_ids(
+        &self,
+        referring: &Referring<'_>,
+    ) -> Result<Vec<CompactString>, StoreError> {
+        let mut ids = Vec::new();
+        self.query_rows(&referring.rows_sql(true), &mut |row| {
+            ids.push(row.cell(0).text_or_empty().into());
+        })?;
+        Ok(ids)
+    }
+
+    /// The rows of one of the collections whose rows name an account, for one account.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn owned(
+        &self,
+        collection: &Arc<Collection>,
+        owner: &CollectionId,
+        record: &str,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.records(collection, &owned_sql(collection, owner, record))
+    }
+
+    /// How many rows a query has, its page aside, counted up to `most`.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn count_up_to(&self, select: &Select<'_>, most: u64) -> Result<u64, StoreError> {
+        let count = self.query_value(&select.count_up_to_sql(most))?;
+        Ok(count.and_then(|n| n.as_f64()).map_or(0, |n| n as u64))
+    }
+
+    /// Whether `filter` holds for a record that is not stored: it stands in for a row of its table, so that the other
+    /// rows of the table are seen without it.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn holds_for(
+        &self,
+        call: &Call,
+        filter: &Filter,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
+        let mut sql = Sql::new();
+        sql.push("SELECT 1 FROM (SELECT ");
+        for (index, field) in record.collection().fields.iter().enumerate() {
+            if index > 0 {
+                sql.push(", ");
+            }
+            push_typed(&field.kind, &record.cells()[index], &mut sql);
+            sql.push(" AS ").ident(&field.name);
+        }
+        sql.push(") AS ").ident(ROW).push(" WHERE (");
+        filter.write_sql(self.catalog(), Root::Table(ROW), call, &mut sql);
+        sql.push(")");
+        self.exists(&sql)
+    }
+
+    fn records(&self, collection: &Arc<Collection>, sql: &Sql) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        self.query_rows(sql, &mut |row| {
+            let cells = (0..collection.fields.len())
+                .map(|index| row.cell(index).to_value())
+                .collect();
+            records.push(Record::from_cells(Arc::clone(collection), cells));
+        })?;
+        Ok(records)
+    }
+}
+
+/// A bound cell that compares as the column of its field would.
+fn push_typed(kind: &FieldKind, value: &Value, sql: &mut Sql) {
+    let affinity = match kind {
+        FieldKind::Number(_) | FieldKind::Bool => " AS NUMERIC)",
+        FieldKind::Json(_) | FieldKind::GeoPoint => "",
+        _ if kind.is_multiple() => "",
+        _ => " AS TEXT)",
+    };
+    if affinity.is_empty() {
+        sql.arg(value.clone());
+    } else {
+        sql.push("CAST(").arg(value.clone()).push(affinity);
     }
 }
 

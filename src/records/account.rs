@@ -1,0 +1,195 @@
+//! What is special about records that sign in: the form that guards password, e-mail and `verified`, and what a change
+//! of them ends (contract 5.7; contract-auth 1.4, 1.5).
+
+use compact_str::CompactString;
+
+use super::Error;
+use super::draft::Draft;
+use super::remove;
+use crate::call::Call;
+use crate::expr::Guard;
+use crate::kit::value::Value;
+use crate::schema::{Collection, Field, FieldError, FieldErrors, FieldKind, Record};
+use crate::store::{ReadTx, WriteTx};
+
+/// Whether the caller manages the account `record`: a superuser, or somebody for whom the manage rule holds. `judge`
+/// says where the record is looked at.
+///
+/// # Errors
+/// The store's own.
+pub fn manages(
+    tx: &ReadTx<'_>,
+    call: &Call,
+    collection: &Collection,
+    judge: impl FnOnce(&crate::expr::Filter) -> Result<bool, Error>,
+) -> Result<bool, Error> {
+    if call.actor.is_superuser() {
+        return Ok(true);
+    }
+    let rule = collection.auth().and_then(|o| o.manage_rule.as_deref());
+    match (rule, call.actor.record()) {
+        (Some(""), Some(_)) => Ok(true),
+        (Some(rule), Some(_)) => match tx.catalog().filter(collection, rule, Guard::Trusted) {
+            Ok(filter) => judge(&filter),
+            // A rule that does not resolve any more gives nobody anything.
+            Err(_) => Ok(false),
+        },
+        _ => Ok(false),
+    }
+}
+
+/// What the form of a new account lacks; field errors wait until it is right.
+#[must_use]
+pub fn create_form(draft: &Draft, after: &Record, manages: bool) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    if !manages && is_verified(after) {
+        errors.add("verified", mismatch());
+    }
+    let plain = draft.password("password").map_or("", |p| p.plain.as_str());
+    if plain.is_empty() {
+        errors.add("password", FieldError::required());
+    }
+    confirm(draft, plain, &mut errors);
+    errors
+}
+
+/// What the form of a changed account lacks. `proven` says whether a hash is that of the submitted old password.
+#[must_use]
+pub fn update_form(
+    draft: &Draft,
+    before: &Record,
+    after: &Record,
+    manages: bool,
+    proven: impl FnOnce(&str) -> bool,
+) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    if !manages {
+        if before.text("email") != after.text("email") {
+            errors.add("email", mismatch());
+        }
+        if is_verified(before) != is_verified(after) {
+            errors.add("verified", mismatch());
+        }
+    }
+    let plain = draft.password("password").map_or("", |p| p.plain.as_str());
+    let old = draft.extra("oldPassword");
+    if plain.is_empty() && old.is_empty() && draft.extra("passwordConfirm").is_empty() {
+        return errors;
+    }
+    if !manages {
+        if old.is_empty() {
+            errors.add("oldPassword", FieldError::required());
+        } else if !proven(before.text("password")) {
+            errors.add(
+                "oldPassword",
+                FieldError::new(
+                    "validation_invalid_old_password",
+                    "Missing or invalid old password.",
+                ),
+            );
+        }
+    }
+    if plain.is_empty() {
+        errors.add("password", FieldError::required());
+    }
+    confirm(draft, plain, &mut errors);
+    errors
+}
+
+fn confirm(draft: &Draft, plain: &str, errors: &mut FieldErrors) {
+    let confirmed = draft.extra("passwordConfirm");
+    if confirmed.is_empty() {
+        errors.add("passwordConfirm", FieldError::required());
+    } else if confirmed != plain {
+        errors.add("passwordConfirm", mismatch());
+    }
+}
+
+fn mismatch() -> FieldError {
+    FieldError::new("validation_values_mismatch", "Values don't match.")
+}
+
+/// Whether the account's address is verified.
+#[must_use]
+pub fn is_verified(record: &Record) -> bool {
+    record.get("verified").is_some_and(Value::as_bool)
+}
+
+/// A fresh token key by the field's own pattern.
+fn fresh_token_key(collection: &Collection) -> Option<Value> {
+    let field = collection.field("tokenKey")?;
+    let fallback = || {
+        Value::Text(crate::kit::id::random(50, crate::kit::id::ALNUM))
+    };
+    match &field.kind {
+        FieldKind::Text(_) => Some(Field::autogenerate(field).unwrap_or_else(fallback)),
+        _ => None,
+    }
+}
+
+/// What a change of an account ends: tokens, codes, second factors, known devices, links to providers. Called before
+/// the record is written, so that the fresh token key goes with it.
+///
+/// # Errors
+/// The store's own.
+pub fn before_update(
+    tx: &mut WriteTx<'_>,
+    call: &Call,
+    before: &Record,
+    after: &mut Record,
+) -> Result<(), Error> {
+    let changed = |name: &str| before.get(name) != after.get(name);
+    let password = changed("password");
+    let email = changed("email");
+    let confirmed = !is_verified(before) && is_verified(after);
+    let linked = confirmed && !owned(tx, "_externalAuths", before)?.is_empty();
+    if (password || email || linked)
+        && before.text("tokenKey") == after.text("tokenKey")
+        && let Some(key) = fresh_token_key(before.collection())
+    {
+        after.set("tokenKey", key);
+    }
+    let mut ended: Vec<&str> = Vec::new();
+    if password {
+        ended.extend(["_mfas", "_otps", "_authOrigins"]);
+    } else if email || linked {
+        ended.push("_otps");
+    }
+    if linked {
+        ended.push("_externalAuths");
+    }
+    for name in ended {
+        for record in owned(tx, name, before)? {
+            remove::remove(tx, call, &record, &mut remove::Gone::default())?;
+        }
+    }
+    Ok(())
+}
+
+/// The rows of the system collection `name` that belong to the account `owner`.
+///
+/// # Errors
+/// The store's own.
+pub fn owned(tx: &ReadTx<'_>, name: &str, owner: &Record) -> Result<Vec<Record>, Error> {
+    let Some(collection) = tx.catalog().find(name) else {
+        return Ok(Vec::new());
+    };
+    Ok(tx.owned(collection, &owner.collection().id, owner.id())?)
+}
+
+/// Ids of accounts are unique over all collections of accounts: tells whether `id` is taken in another one.
+///
+/// # Errors
+/// The store's own.
+pub fn id_taken_elsewhere(
+    tx: &ReadTx<'_>,
+    collection: &Collection,
+    id: &CompactString,
+) -> Result<bool, Error> {
+    for other in tx.catalog().iter() {
+        if other.is_auth() && other.id != collection.id && tx.find(other, id)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,53 @@
+//! What can go wrong with records, as the caller is told it.
+
+use crate::schema::FieldErrors;
+use crate::store::StoreError;
+
+/// A refused or failed request on records.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// 404: the path names no collection (create and update are told by the body limit, with other words).
+    #[error("Missing collection context.")]
+    UnknownCollection,
+    /// 404: the path of a create or update names no collection.
+    #[error("Missing or invalid collection context.")]
+    UnknownCollectionToWrite,
+    /// 400: views are read-only.
+    #[error("Unsupported collection type.")]
+    ReadOnly,
+    /// 403: the rule is null.
+    #[error("Only superusers can perform this action.")]
+    SuperusersOnly,
+    /// 403: a client's filter or sort holds one of the words of superusers.
+    #[error("Only superusers can filter by {0}.")]
+    SuperusersFilter(&'static str),
+    /// 404: no such record, or not for this caller.
+    #[error("record not found")]
+    NotFound,
+    /// 400: a parameter that cannot be read, or a rule or filter that does not resolve.
+    #[error("bad query: {0}")]
+    BadQuery(String),
+    /// 400: the answer would be larger than one answer may be.
+    #[error("The answer is too large, please ask for fewer records.")]
+    TooLarge,
+    /// 400: what was submitted for a new record does not do.
+    #[error("Failed to create record.")]
+    Create(FieldErrors),
+    /// 400: what was submitted for a record does not do.
+    #[error("Failed to update record.")]
+    Update(FieldErrors),
+    /// 400: the record cannot go.
+    #[error(
+        "Failed to delete record. Make sure that the record is not part of a required relation reference."
+    )]
+    Delete,
+    /// 400: somebody must be left to administer.
+    #[error("You can't delete the only existing superuser.")]
+    LastSuperuser,
+    /// 400 or 503: uploaded files could not be stored.
+    #[error("files could not be stored: {0}")]
+    Files(String),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

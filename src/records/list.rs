@@ -1,0 +1,319 @@
+//! Reading a page of records: rule AND filter as one condition, rows written straight to bytes.
+
+use super::access::{self, Gate};
+use super::expand::{self, Paths};
+use super::{Error, Sight};
+use crate::call::Call;
+use crate::expr::{Catalog, Filter, Guard, Sort};
+use crate::kit::limits::{ANSWER_BYTES_MAX, COUNT_EXACT_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX};
+use crate::schema::{Action, Collection, Record};
+use crate::store::{Page, ReadTx, Select};
+
+/// Whether and how the rows of all pages are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// All of them.
+    Exact,
+    /// Exactly up to a bound, from there on the bound.
+    Estimate,
+    /// Not at all: the answer says -1.
+    Skip,
+}
+
+/// What a list asks for, as its query parameters say it.
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    /// From 1.
+    pub page: u64,
+    /// 1 to [`PER_PAGE_MAX`].
+    pub per_page: u32,
+    /// Of all pages.
+    pub count: Count,
+    /// Filter text; empty is none.
+    pub filter: String,
+    /// Sort text; empty is none.
+    pub sort: String,
+    /// Relations to follow.
+    pub expand: Paths,
+    /// Only these keys of the records; `None` is all.
+    pub only: Option<Vec<String>>,
+}
+
+impl ListQuery {
+    /// From the query parameters of `call`.
+    ///
+    /// # Errors
+    /// [`Error::BadQuery`] for numbers and flags that are none, [`Error::SuperusersFilter`] for words of superusers.
+    pub fn of(call: &Call) -> Result<Self, Error> {
+        let text = |name| call.query(name).unwrap_or("");
+        let (filter, sort) = (text("filter"), text("sort"));
+        if !call.actor.is_superuser() {
+            for word in ["@collection.", "@request."] {
+                if filter.contains(word) || sort.contains(word) {
+                    return Err(Error::SuperusersFilter(word.trim_end_matches('.')));
+                }
+            }
+        }
+        let skip = flag("skipTotal", text("skipTotal"))?;
+        let count = match (skip, text("count")) {
+            (true, _) => Count::Skip,
+            (false, "estimate") => Count::Estimate,
+            (false, _) => Count::Exact,
+        };
+        Ok(Self {
+            page: page(text("page"))?,
+            per_page: per_page(text("perPage"))?,
+            count,
+            filter: filter.to_owned(),
+            sort: sort.to_owned(),
+            expand: Paths::parse(text("expand")),
+            only: None,
+        })
+    }
+}
+
+fn integer(name: &str, text: &str) -> Result<i64, Error> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    text.parse()
+        .map_err(|_| Error::BadQuery(format!("{name} is not a whole number")))
+}
+
+fn page(text: &str) -> Result<u64, Error> {
+    Ok(u64::try_from(integer("page", text)?).unwrap_or(0).max(1))
+}
+
+fn per_page(text: &str) -> Result<u32, Error> {
+    let asked = integer("perPage", text)?;
+    if asked <= 0 {
+        return Ok(PER_PAGE_DEFAULT);
+    }
+    Ok(u32::try_from(asked).unwrap_or(PER_PAGE_MAX).min(PER_PAGE_MAX))
+}
+
+fn flag(name: &str, text: &str) -> Result<bool, Error> {
+    match text {
+        "" | "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        _ => Err(Error::BadQuery(format!("{name} is neither true nor false"))),
+    }
+}
+
+/// An encoded page, and whether the caller should be made to wait for it (contract 5.2).
+#[derive(Debug)]
+pub struct Listed {
+    /// The JSON answer.
+    pub body: Vec<u8>,
+    /// An empty page under both a rule and a filter: guesses are slowed down.
+    pub guess: bool,
+}
+
+/// Conditions and order of a list, bound.
+struct Bound {
+    filter: Option<Filter>,
+    sort: Option<Sort>,
+    guess: bool,
+}
+
+fn bind(
+    catalog: &Catalog,
+    call: &Call,
+    collection: &Collection,
+    query: &ListQuery,
+) -> Result<Bound, Error> {
+    let gate = access::gate(catalog, call, collection, Action::List)?;
+    let guard = if call.actor.is_superuser() {
+        Guard::Trusted
+    } else {
+        Guard::Client
+    };
+    let bad = |error: crate::expr::BindError| Error::BadQuery(error.to_string());
+    let asked = if query.filter.is_empty() {
+        None
+    } else {
+        Some(
+            catalog
+                .filter(collection, &query.filter, guard)
+                .map_err(bad)?,
+        )
+    };
+    let sort = if query.sort.is_empty() {
+        None
+    } else {
+        Some(catalog.sort(collection, &query.sort, guard).map_err(bad)?)
+    };
+    let guess = matches!(gate, Gate::Where(_)) && asked.is_some();
+    let filter = match (gate, asked) {
+        (Gate::Broken(error), _) => return Err(Error::BadQuery(error)),
+        (Gate::Open, asked) => asked,
+        (Gate::Where(rule), None) => Some(rule),
+        (Gate::Where(rule), Some(asked)) => Some(rule.and(&asked)),
+    };
+    Ok(Bound {
+        filter,
+        sort,
+        guess,
+    })
+}
+
+/// One page of the records of the collection that `name` names.
+///
+/// # Errors
+/// As the contract's precedence says (1.5).
+pub fn list(
+    tx: &ReadTx<'_>,
+    call: &Call,
+    name: &str,
+    query: &ListQuery,
+) -> Result<Listed, Error> {
+    let catalog = tx.catalog();
+    let collection = access::collection(catalog, name)?;
+    let bound = bind(catalog, call, collection, query)?;
+    let mut select = Select::all(catalog, call, collection);
+    select.filter = bound.filter.as_ref();
+    let total = count(tx, &select, query)?;
+    select.sort = bound.sort.as_ref();
+    select.page = Some(Page {
+        offset: (query.page - 1).saturating_mul(u64::from(query.per_page)),
+        limit: u64::from(query.per_page),
+    });
+    let mut out = Vec::with_capacity(4 << 10);
+    out.extend_from_slice(b"{\"items\":[");
+    let rows = if query.expand.is_empty() {
+        write_rows(tx, call, &select, collection, query, &mut out)?
+    } else {
+        write_expanded(tx, call, &select, collection, query, &mut out)?
+    };
+    out.extend_from_slice(b"],");
+    write_totals(query, total, &mut out);
+    Ok(Listed {
+        body: out,
+        guess: rows == 0 && bound.guess && !call.actor.is_superuser(),
+    })
+}
+
+fn count(tx: &ReadTx<'_>, select: &Select<'_>, query: &ListQuery) -> Result<Option<u64>, Error> {
+    Ok(match query.count {
+        Count::Skip => None,
+        Count::Exact => Some(tx.count(select)?),
+        Count::Estimate => Some(tx.count_up_to(select, COUNT_EXACT_MAX)?),
+    })
+}
+
+/// Writes the rows as they come, and gives their number.
+fn write_rows(
+    tx: &ReadTx<'_>,
+    call: &Call,
+    select: &Select<'_>,
+    collection: &std::sync::Arc<Collection>,
+    query: &ListQuery,
+    out: &mut Vec<u8>,
+) -> Result<usize, Error> {
+    let sight = Sight::new(tx, call);
+    let mut lens = sight.lens(collection);
+    if let Some(only) = &query.only {
+        lens = lens.only(only);
+    }
+    let mut rows = 0;
+    tx.for_each(select, &mut |row| {
+        if out.len() > ANSWER_BYTES_MAX {
+            return;
+        }
+        if rows > 0 {
+            out.push(b',');
+        }
+        lens.write(row, None, out);
+        rows += 1;
+    })?;
+    within(out)?;
+    Ok(rows)
+}
+
+/// Reads the rows, follows their relations in batches, then writes them.
+fn write_expanded(
+    tx: &ReadTx<'_>,
+    call: &Call,
+    select: &Select<'_>,
+    collection: &std::sync::Arc<Collection>,
+    query: &ListQuery,
+    out: &mut Vec<u8>,
+) -> Result<usize, Error> {
+    let records = tx.select(collection, select)?;
+    write_records(tx, call, collection, &records, query, out)?;
+    Ok(records.len())
+}
+
+fn write_records(
+    tx: &ReadTx<'_>,
+    call: &Call,
+    collection: &std::sync::Arc<Collection>,
+    records: &[Record],
+    query: &ListQuery,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let expanded = expand::expand(tx, call, collection, records, &query.expand)?;
+    let sight = Sight::new(tx, call);
+    let mut lens = sight.lens(collection);
+    if let Some(only) = &query.only {
+        lens = lens.only(only);
+    }
+    for (at, record) in records.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        lens.write(record, expanded.of(at), out);
+        within(out)?;
+    }
+    Ok(())
+}
+
+fn within(out: &[u8]) -> Result<(), Error> {
+    if out.len() > ANSWER_BYTES_MAX {
+        return Err(Error::TooLarge);
+    }
+    Ok(())
+}
+
+fn write_totals(query: &ListQuery, total: Option<u64>, out: &mut Vec<u8>) {
+    let mut member = |key: &str, n: i64| {
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(n.to_string().as_bytes());
+    };
+    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    member("\"page\":", signed(query.page));
+    member(",\"perPage\":", i64::from(query.per_page));
+    member(",\"totalItems\":", total.map_or(-1, signed));
+    let pages = total.map_or(-1, |n| signed(n.div_ceil(u64::from(query.per_page))));
+    member(",\"totalPages\":", pages);
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Actor;
+    use crate::kit::time::Timestamp;
+    use std::sync::Arc;
+
+    fn asked(pairs: &[(&str, &str)]) -> Result<ListQuery, Error> {
+        let mut call = Call::new(Actor::Guest, Timestamp::from_millis(0));
+        call.query = Arc::new(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
+        ListQuery::of(&call)
+    }
+
+    #[test]
+    fn pages_are_clamped_and_words_refused() {
+        let query = asked(&[("page", "-3"), ("perPage", "5000")]).unwrap();
+        assert_eq!((query.page, query.per_page), (1, 1000));
+        assert!(matches!(asked(&[("page", "x")]), Err(Error::BadQuery(_))));
+        assert!(matches!(asked(&[("skipTotal", "x")]), Err(Error::BadQuery(_))));
+        assert_eq!(asked(&[("skipTotal", "T")]).unwrap().count, Count::Skip);
+    }
+
+    #[test]
+    fn guests_may_not_name_the_request() {
+        let error = asked(&[("filter", "title = '@request.'")]).unwrap_err();
+        assert_eq!(error.to_string(), "Only superusers can filter by @request.");
+    }
+}
