@@ -10,5 +10,6 @@ pub mod files;
 pub mod http;
 pub mod kit;
 pub mod ops;
+pub mod records;
 pub mod schema;
 pub mod store;

@@ -52,6 +52,12 @@ pub const PER_PAGE_MAX: u32 = 1_000;
 pub const PER_PAGE_DEFAULT: u32 = 30;
 /// Rows up to which `count=estimate` counts exactly.
 pub const COUNT_EXACT_MAX: u64 = 10_000;
+/// Milliseconds within which empty answers under a rule and a filter are counted (contract 5.2).
+pub const GUESS_WINDOW_MILLIS: i64 = 3_000;
+/// Milliseconds that such an answer is held back at most, from the fourth on; the client sees a slower answer.
+pub const GUESS_DELAY_MILLIS_MAX: u64 = 500;
+/// Clients whose empty answers are counted; when all are fresh, further ones wait as if they had guessed.
+pub const GUESS_CLIENTS_MAX: usize = 10_000;
 /// Bytes of one JSON answer; past it 400 asking for a smaller page.
 pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Entries of one `fields` parameter: the contract names none; further ones are ignored.

@@ -94,7 +94,11 @@ pub fn holds(
 
 /// What the caller sees of the collection `id` when a relation is followed into it: `None` when nothing at all.
 #[must_use]
-pub fn expand_gate(catalog: &Catalog, call: &Call, id: &CollectionId) -> Option<(Arc<Collection>, Gate)> {
+pub fn expand_gate(
+    catalog: &Catalog,
+    call: &Call,
+    id: &CollectionId,
+) -> Option<(Arc<Collection>, Gate)> {
     debug_assert_eq!(call.context, Context::Expand);
     let target = catalog.by_id(id)?;
     match gate(catalog, call, target, Action::View) {

@@ -118,9 +118,7 @@ pub fn is_verified(record: &Record) -> bool {
 /// A fresh token key by the field's own pattern.
 fn fresh_token_key(collection: &Collection) -> Option<Value> {
     let field = collection.field("tokenKey")?;
-    let fallback = || {
-        Value::Text(crate::kit::id::random(50, crate::kit::id::ALNUM))
-    };
+    let fallback = || Value::Text(crate::kit::id::random(50, crate::kit::id::ALNUM));
     match &field.kind {
         FieldKind::Text(_) => Some(Field::autogenerate(field).unwrap_or_else(fallback)),
         _ => None,

@@ -115,18 +115,21 @@ fn uploads(
 }
 
 fn upload(options: &FileOptions, max: u64, name: &str, upload: &Upload) -> Option<FieldError> {
-    if upload.size() > max {
-        let shown = upload.filename();
+    if upload.size > max {
+        let shown = upload.name.as_str();
         return Some(
             FieldError::new(
                 "validation_file_size_limit",
-                format!("Failed to upload \"{shown}\" - the maximum allowed file size is {max} bytes."),
+                format!(
+                    "Failed to upload \"{shown}\" - the maximum allowed file size is {max} bytes."
+                ),
             )
             .with("file", shown)
             .with("maxSize", max),
         );
     }
-    if options.mime_types.is_empty() || upload.kind().is_any_of(&options.mime_types) {
+    if options.mime_types.is_empty() || options.mime_types.iter().any(|mime| upload.kind().is(mime))
+    {
         return None;
     }
     let list = options.mime_types.join(", ");

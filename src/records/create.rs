@@ -7,22 +7,18 @@ use super::access::{self, Gate};
 use super::draft::Draft;
 use super::{Error, account, check, system};
 use crate::call::Call;
+use crate::expr::Catalog;
 use crate::kit::id;
 use crate::kit::value::Value;
-use crate::schema::{
-    Action, Collection, Field, FieldError, FieldErrors, FieldKind, Record,
-};
+use crate::schema::{Action, Collection, Field, FieldError, FieldErrors, FieldKind, Record};
 use crate::store::{ReadTx, StoreError, WriteTx};
 
 /// The collection that the path of a create or update names.
 ///
 /// # Errors
 /// When there is none, or when it is a view.
-pub fn writable<'t>(tx: &'t ReadTx<'_>, name: &str) -> Result<&'t Arc<Collection>, Error> {
-    let collection = tx
-        .catalog()
-        .find(name)
-        .ok_or(Error::UnknownCollectionToWrite)?;
+pub fn writable<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Arc<Collection>, Error> {
+    let collection = catalog.find(name).ok_or(Error::UnknownCollectionToWrite)?;
     if collection.is_view() {
         return Err(Error::ReadOnly);
     }
@@ -81,8 +77,9 @@ pub fn judge(tx: &ReadTx<'_>, call: &Call, draft: &Draft) -> Result<Record, Erro
 /// As [`judge`]; and values that must be unique and are not.
 pub fn create(tx: &mut WriteTx<'_>, call: &Call, draft: &Draft) -> Result<Record, Error> {
     let record = judge(tx, call, draft)?;
-    tx.insert(&record)
-        .map_err(|error| taken(record.collection(), error).map_or_else(Error::Store, Error::Create))?;
+    tx.insert(&record).map_err(|error| {
+        taken(record.collection(), error).map_or_else(Error::Store, Error::Create)
+    })?;
     system::after_create(tx, call, &record)?;
     Ok(record)
 }
@@ -96,10 +93,7 @@ fn refuse(errors: FieldErrors) -> Result<(), Error> {
 }
 
 /// The errors by field that a refused unique index means; any other error is given back.
-pub(super) fn taken(
-    collection: &Collection,
-    error: StoreError,
-) -> Result<FieldErrors, StoreError> {
+pub(super) fn taken(collection: &Collection, error: StoreError) -> Result<FieldErrors, StoreError> {
     let StoreError::NotUnique { columns, .. } = &error else {
         return Err(error);
     };

@@ -7,6 +7,7 @@ use compact_str::CompactString;
 
 use crate::call::Call;
 use crate::files::Upload;
+use crate::files::name::stored_name;
 use crate::kit::json::{Json, JsonMap};
 use crate::kit::value::Value;
 use crate::schema::field::{self, Modifier, keys_in_order, resolve_key};
@@ -112,7 +113,7 @@ impl Draft {
             let mut name = upload.stored_name();
             if call.context == crate::call::Context::Batch {
                 // The contract names files of batches twice (trap 91).
-                name = upload.renamed(&name);
+                name = stored_name(&name, "");
             }
             let mut names = match self.body.remove(key.as_str()) {
                 None | Some(Json::Null) => Vec::new(),
@@ -212,10 +213,10 @@ impl Draft {
                 CompactString::const_new("")
             }
             Some(Json::String(text)) => CompactString::from(text.as_str()),
-            Some(Json::Bool(flag)) => CompactString::const_new(if *flag { "true" } else { "false" }),
-            Some(Json::Number(n)) => {
-                crate::kit::json::number_text(n.as_f64().unwrap_or(0.0))
+            Some(Json::Bool(flag)) => {
+                CompactString::const_new(if *flag { "true" } else { "false" })
             }
+            Some(Json::Number(n)) => crate::kit::json::number_text(n.as_f64().unwrap_or(0.0)),
         }
     }
 
@@ -226,6 +227,12 @@ impl Draft {
         self.passwords
             .iter()
             .find(|password| password.field == index)
+    }
+
+    /// Whether `hash` is that of the submitted old password.
+    #[must_use]
+    pub fn proves(&self, hash: &str) -> bool {
+        self.proven_hash.as_deref() == Some(hash)
     }
 
     /// Whether something slow stands between the submission and the transaction: hashes or files.
@@ -252,7 +259,10 @@ fn visible(collection: &Collection, key: &str) -> bool {
 
 /// An id for a new record, by the pattern of the id field.
 fn fresh_id(collection: &Collection) -> CompactString {
-    match collection.field("id").and_then(crate::schema::Field::autogenerate) {
+    match collection
+        .field("id")
+        .and_then(crate::schema::Field::autogenerate)
+    {
         Some(Value::Text(id)) => id,
         _ => CompactString::const_new(""),
     }

@@ -1,5 +1,6 @@
 //! What can go wrong with records, as the caller is told it.
 
+use crate::auth::password::HashError;
 use crate::schema::FieldErrors;
 use crate::store::StoreError;
 
@@ -44,6 +45,9 @@ pub enum Error {
     /// 400: somebody must be left to administer.
     #[error("You can't delete the only existing superuser.")]
     LastSuperuser,
+    /// 503: too many passwords are being hashed; or 400.
+    #[error(transparent)]
+    Hash(#[from] HashError),
     /// 400 or 503: uploaded files could not be stored.
     #[error("files could not be stored: {0}")]
     Files(String),

@@ -13,8 +13,7 @@ use crate::kit::json;
 use crate::kit::limits::{
     ANSWER_BYTES_MAX, BACK_RELATION_EXPAND_MAX, EXPAND_DEPTH_MAX, EXPAND_PATHS_MAX,
 };
-use crate::schema::field::ids_of;
-use crate::schema::{Collection, Field, FieldKind, Record};
+use crate::schema::{Collection, FieldKind, Record};
 use crate::store::{ReadTx, Referring, Select};
 
 /// The paths of an `expand` parameter, as a tree by their segments.
@@ -233,12 +232,7 @@ impl Expander<'_> {
     ) -> Result<Reached, Error> {
         let wanted: Vec<Vec<CompactString>> = records
             .iter()
-            .map(|record| {
-                ids_of(
-                    &record.collection().fields[index],
-                    &record.cells()[index],
-                )
-            })
+            .map(|record| record.collection().fields[index].items(record.cells()[index].as_cell()))
             .collect();
         let mut ids: Vec<&str> = wanted.iter().flatten().map(CompactString::as_str).collect();
         ids.sort_unstable();
@@ -290,7 +284,7 @@ impl Expander<'_> {
             ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
         let mut of: Vec<Vec<usize>> = vec![Vec::new(); records.len()];
         for (at, record) in found.iter().enumerate() {
-            for id in ids_of(&source.fields[field], &record.cells()[field]) {
+            for id in source.fields[field].items(record.cells()[field].as_cell()) {
                 if let Some(&origin) = origin.get(id.as_str())
                     && of[origin].len() < BACK_RELATION_EXPAND_MAX
                     && of[origin].last() != Some(&at)
@@ -299,7 +293,7 @@ impl Expander<'_> {
                 }
             }
         }
-        let single = source.has_unique_index_on(&source.fields[field].name);
+        let single = is_unique(&source, &source.fields[field].name);
         Ok(Reached {
             collection: source,
             records: found,
@@ -320,7 +314,7 @@ impl Expander<'_> {
         let mut select = Select::all(self.tx.catalog(), self.call, target);
         select.ids = Some(ids);
         select.filter = filter_of(gate);
-        Ok(self.tx.select(target, &select)?)
+        Ok(self.tx.select(&select)?)
     }
 }
 
@@ -329,6 +323,21 @@ fn filter_of(gate: &Gate) -> Option<&crate::expr::Filter> {
         Gate::Where(filter) => Some(filter),
         Gate::Open | Gate::Broken(_) => None,
     }
+}
+
+/// Whether a unique index over `column` alone makes sure that at most one record points to another.
+fn is_unique(collection: &Collection, column: &str) -> bool {
+    collection.indexes.iter().any(|index| {
+        let lower = index.to_ascii_lowercase();
+        let Some((columns, _)) = lower
+            .split_once('(')
+            .and_then(|(_, rest)| rest.rsplit_once(')'))
+        else {
+            return false;
+        };
+        lower.split_whitespace().nth(1) == Some("unique")
+            && columns.trim().trim_matches(['`', '"', '[', ']']) == column.to_ascii_lowercase()
+    })
 }
 
 fn object<'m>(members: impl Iterator<Item = (&'m CompactString, &'m Vec<u8>)>) -> Vec<u8> {

@@ -89,7 +89,9 @@ fn per_page(text: &str) -> Result<u32, Error> {
     if asked <= 0 {
         return Ok(PER_PAGE_DEFAULT);
     }
-    Ok(u32::try_from(asked).unwrap_or(PER_PAGE_MAX).min(PER_PAGE_MAX))
+    Ok(u32::try_from(asked)
+        .unwrap_or(PER_PAGE_MAX)
+        .min(PER_PAGE_MAX))
 }
 
 fn flag(name: &str, text: &str) -> Result<bool, Error> {
@@ -161,12 +163,7 @@ fn bind(
 ///
 /// # Errors
 /// As the contract's precedence says (1.5).
-pub fn list(
-    tx: &ReadTx<'_>,
-    call: &Call,
-    name: &str,
-    query: &ListQuery,
-) -> Result<Listed, Error> {
+pub fn list(tx: &ReadTx<'_>, call: &Call, name: &str, query: &ListQuery) -> Result<Listed, Error> {
     let catalog = tx.catalog();
     let collection = access::collection(catalog, name)?;
     let bound = bind(catalog, call, collection, query)?;
@@ -239,7 +236,7 @@ fn write_expanded(
     query: &ListQuery,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    let records = tx.select(collection, select)?;
+    let records = tx.select(select)?;
     write_records(tx, call, collection, &records, query, out)?;
     Ok(records.len())
 }
@@ -298,7 +295,12 @@ mod tests {
 
     fn asked(pairs: &[(&str, &str)]) -> Result<ListQuery, Error> {
         let mut call = Call::new(Actor::Guest, Timestamp::from_millis(0));
-        call.query = Arc::new(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
+        call.query = Arc::new(
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).into(), (*v).into()))
+                .collect(),
+        );
         ListQuery::of(&call)
     }
 
@@ -307,7 +309,10 @@ mod tests {
         let query = asked(&[("page", "-3"), ("perPage", "5000")]).unwrap();
         assert_eq!((query.page, query.per_page), (1, 1000));
         assert!(matches!(asked(&[("page", "x")]), Err(Error::BadQuery(_))));
-        assert!(matches!(asked(&[("skipTotal", "x")]), Err(Error::BadQuery(_))));
+        assert!(matches!(
+            asked(&[("skipTotal", "x")]),
+            Err(Error::BadQuery(_))
+        ));
         assert_eq!(asked(&[("skipTotal", "T")]).unwrap().count, Count::Skip);
     }
 

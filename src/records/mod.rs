@@ -2,12 +2,22 @@
 //! encoded bytes, made by the one encoder in [`sight`].
 
 pub mod access;
+mod account;
+mod check;
+pub mod create;
+pub mod draft;
 mod error;
 pub mod expand;
 pub mod list;
+pub mod remove;
+mod service;
 pub mod sight;
+mod system;
+pub mod update;
 pub mod view;
 
+pub use draft::{Draft, Submission};
 pub use error::Error;
 pub use list::{ListQuery, Listed};
+pub use service::{Records, delete};
 pub use sight::{Lens, Sight};

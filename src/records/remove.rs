@@ -30,7 +30,7 @@ pub fn remove(
 ) -> Result<(), Error> {
     // Cascades may be as long as chains of records are: a list of work, not recursion. It holds ids, not records, so
     // that a hundred thousand of them are a few megabytes.
-    let mut waiting = vec![(Arc::clone(record.collection()), record.id().into())];
+    let mut waiting = vec![pending(record)];
     while let Some((collection, id)) = waiting.pop() {
         // Reached twice, by two references: the second time there is nothing to do.
         let Some(record) = tx.find(&collection, &id)? else {

@@ -117,12 +117,12 @@ pub struct Lens<'a> {
 impl Lens<'_> {
     /// Narrows the answer to the keys named: a column mask made once, for pickers of plain names.
     #[must_use]
-    pub fn only(mut self, names: &[&str]) -> Self {
+    pub fn only(mut self, names: &[String]) -> Self {
         self.only = Some(
             self.layout
                 .entries()
                 .iter()
-                .map(|entry| names.contains(&entry.name.as_str()))
+                .map(|entry| names.iter().any(|name| *name == entry.name))
                 .collect(),
         );
         self

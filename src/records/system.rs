@@ -2,7 +2,6 @@
 
 use super::Error;
 use super::remove::{self, Gone};
-use crate::auth;
 use crate::call::Call;
 use crate::kit::value::Value;
 use crate::schema::{CollectionId, FieldError, FieldErrors, Record};
@@ -40,7 +39,7 @@ pub fn references(tx: &ReadTx<'_>, record: &Record) -> Result<FieldErrors, Error
             FieldError::new("validation_invalid_record", "Missing or invalid record."),
         ));
     }
-    if name == "_externalAuths" && !auth::is_provider(record.text("provider")) {
+    if name == "_externalAuths" && !is_provider(record.text("provider")) {
         return Ok(FieldErrors::one(
             "provider",
             FieldError::new("validation_in_invalid", "Must be a valid value."),
@@ -70,4 +69,43 @@ pub fn after_create(tx: &mut WriteTx<'_>, call: &Call, record: &Record) -> Resul
         Some(installer) => remove::remove(tx, call, &installer, &mut Gone::default()),
         None => Ok(()),
     }
+}
+
+/// Names of the registered OAuth2 providers.
+fn is_provider(name: &str) -> bool {
+    const NAMES: [&str; 32] = [
+        "apple",
+        "google",
+        "microsoft",
+        "yandex",
+        "facebook",
+        "instagram2",
+        "github",
+        "gitlab",
+        "bitbucket",
+        "gitee",
+        "gitea",
+        "discord",
+        "twitter",
+        "kakao",
+        "vk",
+        "linear",
+        "notion",
+        "monday",
+        "lark",
+        "box",
+        "spotify",
+        "trakt",
+        "twitch",
+        "patreon",
+        "strava",
+        "wakatime",
+        "livechat",
+        "mailcow",
+        "planningcenter",
+        "oidc",
+        "oidc2",
+        "oidc3",
+    ];
+    NAMES.contains(&name)
 }

@@ -42,7 +42,9 @@ pub fn judge(
         let manages = account::manages(tx, &seen, collection, |rule| {
             access::holds(tx, &seen, rule, &before)
         })?;
-        refuse(account::update_form(draft, &before, &after, manages, proven))?;
+        refuse(account::update_form(
+            draft, &before, &after, manages, proven,
+        ))?;
     }
     refuse(check::fields(tx, draft, Some(&before), &after)?)?;
     refuse(system::references(tx, &after)?)?;

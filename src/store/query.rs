@@ -134,25 +134,31 @@ pub struct Referring<'a> {
 }
 
 impl Referring<'_> {
-    /// The statement that gives the rows, or their ids alone.
-    fn rows_sql(&self, only_ids: bool) -> Sql {
-        let mut sql = if only_ids {
-            let mut sql = Sql::new();
-            sql.push("SELECT ").column(ROW, "id").push(" FROM ");
-            sql.ident(&self.collection.name).push(" AS ").ident(ROW);
-            sql
-        } else {
-            select_all(self.collection)
-        };
+    /// The statement that gives the rows.
+    pub(crate) fn rows_sql(&self) -> Sql {
+        let mut sql = select_all(self.collection);
+        self.push_where(&mut sql);
+        sql
+    }
+
+    /// The statement that gives the ids of the rows.
+    fn ids_sql(&self) -> Sql {
+        let mut sql = Sql::new();
+        sql.push("SELECT ").column(ROW, "id").push(" FROM ");
+        sql.ident(&self.collection.name).push(" AS ").ident(ROW);
+        self.push_where(&mut sql);
+        sql
+    }
+
+    fn push_where(&self, sql: &mut Sql) {
         sql.push(" WHERE ");
-        self.push_refers(&mut sql);
+        self.push_refers(sql);
         if let Some(filter) = self.filter {
             sql.push(" AND (");
-            filter.write_sql(self.catalog, Root::Table(ROW), self.call, &mut sql);
+            filter.write_sql(self.catalog, Root::Table(ROW), self.call, sql);
             sql.push(")");
         }
         sql.push(" LIMIT ").arg(bounded(self.limit as u64));
-        sql
     }
 
     fn push_refers(&self, sql: &mut Sql) {
@@ -173,14 +179,6 @@ impl Referring<'_> {
 }
 
 impl ReadTx<'_> {
-    /// The records that refer to others by one field.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub fn referring(&self, referring: &Referring<'_>) -> Result<Vec<Record>, StoreError> {
-        self.records(referring.collection, &referring.rows_sql(false))
-    }
-
     /// The ids of the records that refer to others by one field.
     ///
     /// # Errors
@@ -190,32 +188,10 @@ impl ReadTx<'_> {
         referring: &Referring<'_>,
     ) -> Result<Vec<CompactString>, StoreError> {
         let mut ids = Vec::new();
-        self.query_rows(&referring.rows_sql(true), &mut |row| {
+        self.query_rows(&referring.ids_sql(), &mut |row| {
             ids.push(row.cell(0).text_or_empty().into());
         })?;
         Ok(ids)
-    }
-
-    /// The rows of one of the collections whose rows name an account, for one account.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub fn owned(
-        &self,
-        collection: &Arc<Collection>,
-        owner: &CollectionId,
-        record: &str,
-    ) -> Result<Vec<Record>, StoreError> {
-        self.records(collection, &owned_sql(collection, owner, record))
-    }
-
-    /// How many rows a query has, its page aside, counted up to `most`.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub fn count_up_to(&self, select: &Select<'_>, most: u64) -> Result<u64, StoreError> {
-        let count = self.query_value(&select.count_up_to_sql(most))?;
-        Ok(count.and_then(|n| n.as_f64()).map_or(0, |n| n as u64))
     }
 
     /// Whether `filter` holds for a record that is not stored: it stands in for a row of its table, so that the other
@@ -242,17 +218,6 @@ impl ReadTx<'_> {
         filter.write_sql(self.catalog(), Root::Table(ROW), call, &mut sql);
         sql.push(")");
         self.exists(&sql)
-    }
-
-    fn records(&self, collection: &Arc<Collection>, sql: &Sql) -> Result<Vec<Record>, StoreError> {
-        let mut records = Vec::new();
-        self.query_rows(sql, &mut |row| {
-            let cells = (0..collection.fields.len())
-                .map(|index| row.cell(index).to_value())
-                .collect();
-            records.push(Record::from_cells(Arc::clone(collection), cells));
-        })?;
-        Ok(records)
     }
 }
 

@@ -1,0 +1,255 @@
+//! The service that routes call: what is slow (hashing, storing files) happens outside of transactions, everything else
+//! in one closure on the store's own threads.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use parking_lot::Mutex;
+
+use super::draft::{Draft, Submission};
+use super::remove::Gone;
+use super::{Error, ListQuery, access, create, list, remove, update, view};
+use crate::auth::Passwords;
+use crate::call::Call;
+use crate::kit::limits::{GUESS_CLIENTS_MAX, GUESS_DELAY_MILLIS_MAX, GUESS_WINDOW_MILLIS};
+use crate::schema::{Action, Collection};
+use crate::store::{Store, WriteTx};
+
+/// Reading and writing records. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Records {
+    store: Store,
+    passwords: Passwords,
+    guesses: Arc<Guesses>,
+}
+
+impl Records {
+    /// Over a store, with the pool that hashes passwords.
+    #[must_use]
+    pub fn new(store: Store, passwords: Passwords) -> Self {
+        Self {
+            store,
+            passwords,
+            guesses: Arc::default(),
+        }
+    }
+
+    /// One page of a collection, encoded.
+    ///
+    /// # Errors
+    /// As the contract's precedence says (1.5).
+    pub async fn list(
+        &self,
+        call: &Call,
+        collection: &str,
+        query: ListQuery,
+    ) -> Result<Vec<u8>, Error> {
+        let (asker, name) = (call.clone(), CompactString::from(collection));
+        let listed = self
+            .store
+            .read(move |tx| list::list(tx, &asker, &name, &query))
+            .await?;
+        if listed.guess && self.guesses.suspicious(call) {
+            let millis = u64::from(u16::from_le_bytes(crate::kit::id::random_bytes()));
+            tokio::time::sleep(Duration::from_millis(millis % GUESS_DELAY_MILLIS_MAX)).await;
+        }
+        Ok(listed.body)
+    }
+
+    /// One record, encoded.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a missing record and an invisible one alike.
+    pub async fn view(&self, call: &Call, collection: &str, id: &str) -> Result<Vec<u8>, Error> {
+        // A look-up by key without expand reads one row: quicker than the way to another thread.
+        if call.query("expand").is_none_or(str::is_empty) {
+            return self
+                .store
+                .read_now(|tx| view::view(tx, call, collection, id));
+        }
+        let call = call.clone();
+        let (collection, id) = (CompactString::from(collection), CompactString::from(id));
+        self.store
+            .read(move |tx| view::view(tx, &call, &collection, &id))
+            .await
+    }
+
+    /// The collection that a create or update names, for the limit of its body.
+    ///
+    /// # Errors
+    /// When there is none, or it is a view.
+    pub fn writable(&self, name: &str) -> Result<Arc<Collection>, Error> {
+        create::writable(&self.store.catalog(), name).cloned()
+    }
+
+    /// Makes a record and gives it encoded.
+    ///
+    /// # Errors
+    /// As the contract's precedence says (1.5).
+    pub async fn create(
+        &self,
+        call: &Call,
+        collection: &str,
+        submission: Submission,
+    ) -> Result<Vec<u8>, Error> {
+        let catalog = self.store.catalog();
+        let collection = create::writable(&catalog, collection)?;
+        access::gate(&catalog, call, collection, Action::Create)?;
+        let mut draft = Draft::new(collection, call, submission);
+        if draft.is_slow() {
+            let (asker, early) = (call.clone(), draft.clone());
+            self.store
+                .read(move |tx| create::judge(tx, &asker, &early).map(drop))
+                .await?;
+            self.hash(&mut draft).await?;
+        }
+        let asker = call.clone();
+        self.store
+            .write(move |tx| {
+                let record = create::create(tx, &asker, &draft)?;
+                view::encode(tx, &asker, record.collection(), &record)
+            })
+            .await
+    }
+
+    /// Changes a record and gives it encoded.
+    ///
+    /// # Errors
+    /// As the contract's precedence says (1.5).
+    pub async fn update(
+        &self,
+        call: &Call,
+        collection: &str,
+        id: &str,
+        submission: Submission,
+    ) -> Result<Vec<u8>, Error> {
+        let catalog = self.store.catalog();
+        let collection = create::writable(&catalog, collection)?;
+        access::gate(&catalog, call, collection, Action::Update)?;
+        let mut draft = Draft::new(collection, call, submission);
+        self.prove_old_password(call, id, &mut draft).await?;
+        if draft.is_slow() {
+            let (asker, early) = (call.clone(), draft.clone());
+            let id = CompactString::from(id);
+            self.store
+                .read(move |tx| {
+                    update::judge(tx, &asker, &id, &early, |hash| early.proves(hash)).map(drop)
+                })
+                .await?;
+            self.hash(&mut draft).await?;
+        }
+        let (asker, id) = (call.clone(), CompactString::from(id));
+        self.store
+            .write(move |tx| {
+                let judged = update::update(tx, &asker, &id, &draft, |hash| draft.proves(hash))?;
+                view::encode(tx, &asker, judged.after.collection(), &judged.after)
+            })
+            .await
+    }
+
+    /// Removes a record.
+    ///
+    /// # Errors
+    /// As the contract's precedence says (1.5).
+    pub async fn delete(&self, call: &Call, collection: &str, id: &str) -> Result<(), Error> {
+        let catalog = self.store.catalog();
+        let collection = access::collection(&catalog, collection)?;
+        if collection.is_view() {
+            return Err(Error::ReadOnly);
+        }
+        let (asker, id) = (call.clone(), CompactString::from(id));
+        let collection = Arc::clone(collection);
+        let gone = self
+            .store
+            .write(move |tx| delete(tx, &asker, &collection, &id))
+            .await?;
+        drop(gone);
+        Ok(())
+    }
+
+    async fn hash(&self, draft: &mut Draft) -> Result<(), Error> {
+        for password in &mut draft.passwords {
+            if !password.plain.is_empty() {
+                let hash = self.passwords.hash(&password.plain).await?;
+                password.hash = Some(hash.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks `oldPassword`, when there is one, against the hash stored now. The transaction then compares hashes: a
+    /// password changed in between is not proven.
+    async fn prove_old_password(
+        &self,
+        call: &Call,
+        id: &str,
+        draft: &mut Draft,
+    ) -> Result<(), Error> {
+        let old = draft.extra("oldPassword");
+        if old.is_empty() || !draft.collection().is_auth() || call.actor.is_superuser() {
+            return Ok(());
+        }
+        let (collection, id) = (Arc::clone(draft.collection()), CompactString::from(id));
+        let stored = self
+            .store
+            .read(move |tx| -> Result<_, Error> { Ok(tx.find(&collection, &id)?) })
+            .await?;
+        let Some(hash) = stored.map(|record| CompactString::from(record.text("password"))) else {
+            return Ok(());
+        };
+        if self.passwords.verify(Some(&hash), &old).await? {
+            draft.proven_hash = Some(hash);
+        }
+        Ok(())
+    }
+}
+
+/// Removes the record `id` of `collection` if the caller may.
+///
+/// # Errors
+/// As the contract's precedence says (1.5).
+pub fn delete(
+    tx: &mut WriteTx<'_>,
+    call: &Call,
+    collection: &Arc<Collection>,
+    id: &str,
+) -> Result<Gone, Error> {
+    let gate = access::gate(tx.catalog(), call, collection, Action::Delete)?;
+    let record = tx.find(collection, id)?.ok_or(Error::NotFound)?;
+    if !gate.admits(tx, call, &record)? {
+        return Err(Error::NotFound);
+    }
+    let mut gone = Gone::default();
+    remove::remove(tx, call, &record, &mut gone)?;
+    Ok(gone)
+}
+
+/// Who got how many empty answers under a rule and a filter lately: guesses are slowed down (contract 5.2).
+#[derive(Debug, Default)]
+struct Guesses(Mutex<HashMap<CompactString, (i64, u32)>>);
+
+impl Guesses {
+    /// Counts an empty answer; whether there were too many of them.
+    fn suspicious(&self, call: &Call) -> bool {
+        /// Empty answers that nobody is suspected for.
+        const INNOCENT: u32 = 3;
+        let now = call.now.as_millis();
+        let client = CompactString::from(call.client_ip.to_string());
+        let mut seen = self.0.lock();
+        if seen.len() >= GUESS_CLIENTS_MAX && !seen.contains_key(&client) {
+            seen.retain(|_, (since, _)| now - *since < GUESS_WINDOW_MILLIS);
+            if seen.len() >= GUESS_CLIENTS_MAX {
+                // Full of fresh clients: everybody new waits.
+                return true;
+            }
+        }
+        let (since, count) = seen.entry(client).or_insert((now, 0));
+        if now - *since >= GUESS_WINDOW_MILLIS {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count > INNOCENT
+    }
+}
