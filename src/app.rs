@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::kit::clock::Clock;
+use crate::records::Records;
 use crate::store::Store;
 
 /// All services. Cheap to clone: one reference count.
@@ -23,6 +24,8 @@ pub struct Services {
     pub store: Store,
     /// Who people are.
     pub auth: Auth,
+    /// Records of all collections.
+    pub records: Records,
 }
 
 impl App {

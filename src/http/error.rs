@@ -6,8 +6,10 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 
+use crate::auth::password::HashError;
 use crate::kit::json::{self, Json};
 use crate::ops;
+use crate::records;
 use crate::schema::FieldErrors;
 use crate::schema::error::sentence;
 use crate::store::StoreError;
@@ -214,6 +216,31 @@ impl From<ops::Error> for Fault {
             ops::Error::BadQuery(message) => Self::bad_request().with_message(message),
             ops::Error::Encryption(_) => Self::internal(error),
             ops::Error::Store(store) => store.into(),
+        }
+    }
+}
+
+impl From<records::Error> for Fault {
+    fn from(error: records::Error) -> Self {
+        use records::Error;
+        match error {
+            Error::UnknownCollection | Error::UnknownCollectionToWrite => {
+                Self::not_found().with_message(error.to_string())
+            }
+            Error::SuperusersOnly | Error::SuperusersFilter(_) => {
+                Self::forbidden().with_message(error.to_string())
+            }
+            Error::NotFound => Self::not_found(),
+            Error::BadQuery(_) | Error::Files(_) => Self::bad_request().caused_by(error),
+            Error::ReadOnly | Error::TooLarge | Error::Delete | Error::LastSuperuser => {
+                Self::bad_request().with_message(error.to_string())
+            }
+            Error::Create(ref data) | Error::Update(ref data) => Self::bad_request()
+                .with_message(error.to_string())
+                .with_data(data.clone()),
+            Error::Hash(HashError::Busy) => Self::from(StoreError::Busy),
+            Error::Hash(HashError::Failed) => Self::internal(error),
+            Error::Store(store) => store.into(),
         }
     }
 }

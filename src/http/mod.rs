@@ -10,6 +10,7 @@ pub mod fields;
 pub mod form;
 mod health;
 mod layer;
+mod records;
 mod server;
 mod statics;
 
@@ -24,6 +25,16 @@ use crate::app::App;
 fn routes(app: App) -> Router {
     Router::new()
         .route("/api/health", get(health::health))
+        .route(
+            "/api/collections/{collection}/records",
+            get(records::list).post(records::create),
+        )
+        .route(
+            "/api/collections/{collection}/records/{id}",
+            get(records::view)
+                .patch(records::update)
+                .delete(records::delete),
+        )
         // What no path above takes: static files for GET and HEAD, 404 for the rest.
         .fallback(statics::fallback)
         .method_not_allowed_fallback(statics::fallback)

@@ -122,9 +122,9 @@ fn bind(
     catalog: &Catalog,
     call: &Call,
     collection: &Collection,
+    gate: Gate,
     query: &ListQuery,
 ) -> Result<Bound, Error> {
-    let gate = access::gate(catalog, call, collection, Action::List)?;
     let guard = if call.actor.is_superuser() {
         Guard::Trusted
     } else {
@@ -163,10 +163,12 @@ fn bind(
 ///
 /// # Errors
 /// As the contract's precedence says (1.5).
-pub fn list(tx: &ReadTx<'_>, call: &Call, name: &str, query: &ListQuery) -> Result<Listed, Error> {
+pub fn list(tx: &ReadTx<'_>, call: &Call, name: &str) -> Result<Listed, Error> {
     let catalog = tx.catalog();
     let collection = access::collection(catalog, name)?;
-    let bound = bind(catalog, call, collection, query)?;
+    let gate = access::gate(catalog, call, collection, Action::List)?;
+    let query = &ListQuery::of(call)?;
+    let bound = bind(catalog, call, collection, gate, query)?;
     let mut select = Select::all(catalog, call, collection);
     select.filter = bound.filter.as_ref();
     let total = count(tx, &select, query)?;

@@ -10,11 +10,14 @@ use parking_lot::Mutex;
 
 use super::draft::{Draft, Submission};
 use super::remove::Gone;
-use super::{Error, ListQuery, access, create, list, remove, update, view};
+use super::{Error, access, create, list, remove, update, view};
 use crate::auth::Passwords;
 use crate::call::Call;
-use crate::kit::limits::{GUESS_CLIENTS_MAX, GUESS_DELAY_MILLIS_MAX, GUESS_WINDOW_MILLIS};
-use crate::schema::{Action, Collection};
+use crate::kit::limits::{
+    BODY_BYTES_MAX, EDITOR_BYTES_DEFAULT, FILE_BYTES_DEFAULT, GUESS_CLIENTS_MAX,
+    GUESS_DELAY_MILLIS_MAX, GUESS_WINDOW_MILLIS, JSON_BYTES_DEFAULT,
+};
+use crate::schema::{Action, Collection, FieldKind};
 use crate::store::{Store, WriteTx};
 
 /// Reading and writing records. Cheap to clone.
@@ -40,16 +43,11 @@ impl Records {
     ///
     /// # Errors
     /// As the contract's precedence says (1.5).
-    pub async fn list(
-        &self,
-        call: &Call,
-        collection: &str,
-        query: ListQuery,
-    ) -> Result<Vec<u8>, Error> {
+    pub async fn list(&self, call: &Call, collection: &str) -> Result<Vec<u8>, Error> {
         let (asker, name) = (call.clone(), CompactString::from(collection));
         let listed = self
             .store
-            .read(move |tx| list::list(tx, &asker, &name, &query))
+            .read(move |tx| list::list(tx, &asker, &name))
             .await?;
         if listed.guess && self.guesses.suspicious(call) {
             let millis = u64::from(u16::from_le_bytes(crate::kit::id::random_bytes()));
@@ -76,12 +74,47 @@ impl Records {
             .await
     }
 
-    /// The collection that a create or update names, for the limit of its body.
+    /// Refuses paths that name no collection, before a body is read.
     ///
     /// # Errors
-    /// When there is none, or it is a view.
-    pub fn writable(&self, name: &str) -> Result<Arc<Collection>, Error> {
-        create::writable(&self.store.catalog(), name).cloned()
+    /// [`Error::UnknownCollection`].
+    pub fn known(&self, name: &str) -> Result<(), Error> {
+        access::collection(&self.store.catalog(), name).map(drop)
+    }
+
+    /// As [`Records::known`], and refuses views.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCollection`] and [`Error::ReadOnly`].
+    pub fn deletable(&self, name: &str) -> Result<(), Error> {
+        if access::collection(&self.store.catalog(), name)?.is_view() {
+            return Err(Error::ReadOnly);
+        }
+        Ok(())
+    }
+
+    /// Bytes that the body of a create or update may have (contract 1.10): what the fields may hold besides the
+    /// ordinary limit.
+    ///
+    /// # Errors
+    /// When the path names no collection, or a view.
+    pub fn body_limit(&self, name: &str) -> Result<u64, Error> {
+        let catalog = self.store.catalog();
+        let collection = create::writable(&catalog, name)?;
+        let of = |size: i64, default: u64| match u64::try_from(size) {
+            Ok(0) | Err(_) => default,
+            Ok(size) => size,
+        };
+        let fields = collection.fields.iter().map(|field| match &field.kind {
+            FieldKind::File(o) => {
+                let files = u64::try_from(o.max_select).unwrap_or(0).max(1);
+                of(o.max_size, FILE_BYTES_DEFAULT).saturating_mul(files)
+            }
+            FieldKind::Json(o) => of(o.max_size, JSON_BYTES_DEFAULT),
+            FieldKind::Editor(o) => of(o.max_size, EDITOR_BYTES_DEFAULT),
+            _ => 0,
+        });
+        Ok(fields.fold(BODY_BYTES_MAX, u64::saturating_add))
     }
 
     /// Makes a record and gives it encoded.

@@ -1,0 +1,95 @@
+//! `/api/collections/{collection}/records`: bytes in, bytes out; everything else is the service's.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use super::answer::{self, Answer};
+use super::body::Unread;
+use super::error::Fault;
+use super::extract::At;
+use crate::app::App;
+use crate::call::Call;
+use crate::kit::limits::BODY_BYTES_MAX;
+use crate::records::Submission;
+
+/// `GET /records`
+pub(super) async fn list(
+    State(app): State<App>,
+    call: Call,
+    At(collection): At<String>,
+    body: Unread,
+) -> Answer {
+    app.records.known(&collection)?;
+    let call = with_body(call, body).await?;
+    let page = app.records.list(&call, &collection).await?;
+    answer::json(&call, page)
+}
+
+/// `GET /records/{id}`
+pub(super) async fn view(
+    State(app): State<App>,
+    call: Call,
+    At((collection, id)): At<(String, String)>,
+    body: Unread,
+) -> Answer {
+    app.records.known(&collection)?;
+    let call = with_body(call, body).await?;
+    let record = app.records.view(&call, &collection, &id).await?;
+    answer::json(&call, record)
+}
+
+/// `POST /records`
+pub(super) async fn create(
+    State(app): State<App>,
+    call: Call,
+    At(collection): At<String>,
+    body: Unread,
+) -> Answer {
+    let submission = submission(&app, &collection, body).await?;
+    let record = app.records.create(&call, &collection, submission).await?;
+    answer::json(&call, record)
+}
+
+/// `PATCH /records/{id}`
+pub(super) async fn update(
+    State(app): State<App>,
+    call: Call,
+    At((collection, id)): At<(String, String)>,
+    body: Unread,
+) -> Answer {
+    let submission = submission(&app, &collection, body).await?;
+    let records = &app.records;
+    let record = records.update(&call, &collection, &id, submission).await?;
+    answer::json(&call, record)
+}
+
+/// `DELETE /records/{id}`
+pub(super) async fn delete(
+    State(app): State<App>,
+    call: Call,
+    At((collection, id)): At<(String, String)>,
+    body: Unread,
+) -> Answer {
+    app.records.deletable(&collection)?;
+    let call = with_body(call, body).await?;
+    app.records.delete(&call, &collection, &id).await?;
+    Ok(answer::no_content())
+}
+
+/// The call with what was submitted, which rules see even where nothing is written.
+async fn with_body(mut call: Call, body: Unread) -> Result<Call, Fault> {
+    if !body.is_empty() {
+        call.body = Arc::new(body.read(BODY_BYTES_MAX).await?.record()?);
+    }
+    Ok(call)
+}
+
+async fn submission(app: &App, collection: &str, body: Unread) -> Result<Submission, Fault> {
+    let limit = app.records.body_limit(collection)?;
+    let submitted = body.read(limit).await?;
+    Ok(Submission {
+        values: submitted.record()?,
+        files: submitted.files,
+    })
+}
