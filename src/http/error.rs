@@ -193,6 +193,7 @@ impl From<StoreError> for Fault {
             StoreError::NotUnique { .. }
             | StoreError::Timeout
             | StoreError::Full
+            | StoreError::Taken { .. }
             | StoreError::Directory(_)
             | StoreError::Sqlite(_) => Self::bad_request().caused_by(error),
         }

@@ -152,5 +152,7 @@ pub const TOKEN_CACHE_MAX: usize = 10_000;
 pub const CONSOLE_ROWS_MAX: usize = 1_000;
 /// Bytes of a console or view query (contract 10.1, 2.10); past it 400.
 pub const CONSOLE_QUERY_CHARS_MAX: usize = 5_000;
+/// Searches and batches of log entries waiting for the logs' thread; past it 503.
+pub const LOG_JOBS_MAX: usize = 256;
 /// Log entries waiting to be written; past it the oldest are dropped and counted.
 pub const LOG_QUEUE_MAX: usize = 10_000;

@@ -29,6 +29,12 @@ pub enum StoreError {
     /// The store is closing.
     #[error("the database is closed")]
     Closed,
+    /// Another process serves the data directory.
+    #[error("another server uses this data directory (process {holder})")]
+    Taken {
+        /// Its number.
+        holder: String,
+    },
     /// The data directory cannot be opened or holds what this program does not understand; the text is for its owner.
     #[error("{0}")]
     Directory(String),

@@ -2,11 +2,16 @@
 //! store's own threads, so that no `.await` can happen while the database is held.
 
 pub mod change;
+mod cursor;
+mod directory;
 mod error;
+mod logs;
 mod query;
 mod sqlite;
 
 pub use change::{Action, Change, ChangeKind, CommitGroup, Cursor, Entry, Position, Subject};
+pub use cursor::CursorSeal;
 pub use error::StoreError;
+pub use logs::{LogEntry, LogTx, Logs};
 pub use query::{Page, Referring, Select};
-pub use sqlite::{OpenOptions, ReadTx, Snapshot, Store, WriteTx};
+pub use sqlite::{Access, OpenOptions, ReadTx, Snapshot, Store, WriteTx};

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use rusqlite::params;
 
 use crate::kit::time::Timestamp;
-use crate::schema::stored::StoredCollection;
+use crate::schema::StoredCollection;
 use crate::schema::system;
 use crate::store::StoreError;
 

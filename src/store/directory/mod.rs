@@ -15,8 +15,14 @@ pub(super) use lock::{Lock, Try};
 pub(super) use state::{Left, State};
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::store::StoreError;
+
+/// How long a command waits for the server to notice; a server that hangs must not make it hang.
+const NOTICE_TIME_MAX: Duration = Duration::from_secs(2);
+/// How often it looks.
+const NOTICE_LOOK: Duration = Duration::from_millis(5);
 
 /// Name of our folder inside a data directory.
 const FOLDER: &str = ".burrow";
@@ -54,4 +60,17 @@ impl Paths {
             own,
         })
     }
+}
+
+/// Tells the server that holds the directory that something was written beside it, and waits until it has noticed, so
+/// that whoever asks it next meets what was written.
+pub(super) fn notify(paths: &Paths) -> Result<(), StoreError> {
+    std::fs::write(&paths.notify, "").map_err(|error| {
+        StoreError::Directory(format!("cannot write {}: {error}", paths.notify.display()))
+    })?;
+    let patience = Instant::now();
+    while paths.notify.exists() && patience.elapsed() < NOTICE_TIME_MAX {
+        std::thread::sleep(NOTICE_LOOK);
+    }
+    Ok(())
 }

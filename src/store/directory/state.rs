@@ -33,7 +33,9 @@ impl State {
         let left = match noted.trim() {
             // A crash of ours leaves the write-ahead log; another program that opened it since has emptied it away.
             "open" if paths.wal.exists() => Left::AsWas,
-            closed if !closed.is_empty() && closed == mark(&paths.data) && !has_bytes(&paths.wal) => {
+            closed
+                if !closed.is_empty() && closed == mark(&paths.data) && !has_bytes(&paths.wal) =>
+            {
                 Left::AsWas
             }
             _ => Left::Changed,

@@ -13,7 +13,8 @@ mod snapshot;
 mod write;
 mod writer;
 
-pub use open::{OpenOptions, Store};
+pub(super) use connection::{Link, Role};
+pub use open::{Access, OpenOptions, Store};
 pub use read::ReadTx;
 pub use snapshot::Snapshot;
 pub use write::WriteTx;

@@ -20,7 +20,9 @@ use super::{ReadTx, Snapshot, WriteTx, log, schema_rows};
 use crate::expr::Catalog;
 use crate::kit::clock::Clock;
 use crate::kit::limits;
-use crate::store::{CommitGroup, Cursor, Position, StoreError};
+use crate::schema::Schema;
+use crate::store::directory::{self, Left, Lock, Paths, State, Try};
+use crate::store::{CommitGroup, Cursor, CursorSeal, Logs, Position, StoreError};
 
 /// How to open.
 #[derive(Clone, Debug)]
@@ -33,6 +35,19 @@ pub struct OpenOptions {
     pub durable: bool,
     /// Longest read.
     pub query_timeout: Duration,
+    /// Whether the directory is to be held, or somebody else may hold it.
+    pub access: Access,
+    /// Whether the databases of a directory of PocketBase are copied before the first write.
+    pub safety_copy: bool,
+}
+
+/// Who else may use the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody: for a server.
+    Alone,
+    /// A server that runs may: for a command that writes a little.
+    Beside,
 }
 
 impl OpenOptions {
@@ -44,6 +59,8 @@ impl OpenOptions {
             clock,
             durable: false,
             query_timeout: Duration::from_secs(limits::READ_SECS_MAX),
+            access: Access::Alone,
+            safety_copy: true,
         }
     }
 }
@@ -55,8 +72,11 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     pressure: Arc<AtomicBool>,
+    hold: Hold,
     shared: Arc<Shared>,
-    meta: log::Meta,
+    epoch: u64,
+    cursors: CursorSeal,
+    logs: Logs,
     jobs: Sender<Job>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
@@ -77,22 +97,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Directory`] with what its owner can do; else the database's own.
     pub fn open(options: &OpenOptions) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(&options.dir).map_err(|error| {
-            StoreError::Directory(format!(
-                "cannot make the data directory {}: {error}",
-                options.dir.display()
-            ))
-        })?;
-        let path = options.dir.join("data.db");
+        let hold = Hold::take(options)?;
+        let path = hold.paths.data.clone();
         let pressure = Arc::new(AtomicBool::new(false));
         let role = Role::Writer {
             durable: options.durable,
         };
         let mut link = Link::open(&path, role, &pressure)?;
-        link.step("BEGIN IMMEDIATE")?;
-        let meta = log::prepare(&link.connection)?;
-        let schema = schema_rows::load(&link.connection, 1)?;
-        link.step("COMMIT")?;
+        let (meta, schema) = prepare(&link, &hold, options)?;
+        let logs = Logs::start(hold.paths.logs.clone())?;
 
         let checkpointer = Checkpointer::start(&path, &pressure)?;
         checkpointer.gauge.watch(&mut link.connection)?;
@@ -119,11 +132,14 @@ impl Store {
             path,
             pressure,
             shared,
-            meta,
             jobs,
             writer: Mutex::new(Some(writer)),
             readers,
             checkpointer,
+            logs,
+            cursors: CursorSeal::new(&meta.cursor_key),
+            epoch: meta.epoch,
+            hold,
         })))
     }
 
@@ -241,8 +257,28 @@ impl Store {
     #[must_use]
     pub fn head(&self) -> Cursor {
         Cursor {
-            epoch: self.0.meta.epoch,
+            epoch: self.0.epoch,
             position: Position(self.0.shared.head.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Seals and opens the cursors that clients hold.
+    #[must_use]
+    pub fn cursors(&self) -> &CursorSeal {
+        &self.0.cursors
+    }
+
+    /// The database of request logs.
+    #[must_use]
+    pub fn logs(&self) -> &Logs {
+        &self.0.logs
+    }
+
+    /// Looks whether a command has written beside this process, and takes its changes over: cheap when none has.
+    pub fn notice_neighbours(&self) {
+        if std::fs::remove_file(&self.0.hold.paths.notify).is_ok() {
+            // A full queue means writes, each group of which looks anyway.
+            drop(self.submit(Job::Look));
         }
     }
 
@@ -257,5 +293,85 @@ impl Store {
         // The writer closes last: the last connection to close copies the log and removes its files.
         drop(self.0.jobs.send(Job::Close));
         drop(writer.join());
+        self.0.logs.close();
+        if let Err(error) = self.0.hold.let_go() {
+            tracing::warn!(%error, "the next start will not know that this end was clean");
+        }
+    }
+}
+
+/// Prepares the tables: of a fresh directory, of one of PocketBase, of one of ours.
+fn prepare(
+    link: &Link,
+    hold: &Hold,
+    options: &OpenOptions,
+) -> Result<(log::Meta, Schema), StoreError> {
+    let now = options.clock.now();
+    let has = |table: &str| -> Result<bool, StoreError> {
+        Ok(link.connection.table_exists(None, table)?)
+    };
+    if !has("_burrow_meta")? && has("_collections")? {
+        // VACUUM INTO cannot run inside a transaction.
+        directory::adopt(&link.connection, &hold.paths, now, options.safety_copy)?;
+    }
+    link.step("BEGIN IMMEDIATE")?;
+    if !has("_collections")? {
+        let mut tables = link
+            .connection
+            .prepare("SELECT 1 FROM sqlite_master LIMIT 1")?;
+        if tables.exists([])? {
+            return Err(StoreError::Directory(format!(
+                "{} is not a database of Burrow or PocketBase",
+                hold.paths.data.display()
+            )));
+        }
+        directory::create(&link.connection, now)?;
+    }
+    let mut meta = log::prepare(&link.connection)?;
+    if hold.left == Left::Changed {
+        meta.epoch = log::new_epoch(&link.connection)?;
+    }
+    let schema = schema_rows::load(&link.connection, 1)?;
+    link.step("COMMIT")?;
+    Ok((meta, schema))
+}
+
+/// The directory while it is ours.
+struct Hold {
+    paths: Paths,
+    left: Left,
+    /// Nothing when a server that runs holds the directory.
+    held: Mutex<Option<(Lock, State)>>,
+}
+
+impl Hold {
+    fn take(options: &OpenOptions) -> Result<Self, StoreError> {
+        let paths = Paths::prepare(&options.dir)?;
+        match Lock::try_take(&paths.own)? {
+            Try::Held(lock) => {
+                let (state, left) = State::open(&paths)?;
+                Ok(Self {
+                    paths,
+                    left,
+                    held: Mutex::new(Some((lock, state))),
+                })
+            }
+            Try::Taken(holder) if options.access == Access::Alone => {
+                Err(StoreError::Taken { holder })
+            }
+            Try::Taken(_) => Ok(Self {
+                paths,
+                left: Left::AsWas,
+                held: Mutex::new(None),
+            }),
+        }
+    }
+
+    /// Notes how the directory is left, or tells the server that runs to look.
+    fn let_go(&self) -> Result<(), StoreError> {
+        match self.held.lock().take() {
+            Some((_lock, state)) => state.close(&self.paths),
+            None => directory::notify(&self.paths),
+        }
     }
 }

@@ -21,7 +21,7 @@ pub struct ReadTx<'a> {
 }
 
 impl<'a> ReadTx<'a> {
-    pub(super) fn new(connection: &'a Connection, catalog: Arc<Catalog>) -> Self {
+    pub(in crate::store) fn new(connection: &'a Connection, catalog: Arc<Catalog>) -> Self {
         Self {
             connection,
             catalog,
@@ -31,6 +31,13 @@ impl<'a> ReadTx<'a> {
     /// The connection, for the other files of the store.
     pub(in crate::store) fn connection(&self) -> &'a Connection {
         self.connection
+    }
+
+    /// Runs a statement of ours that gives no rows; how many rows it changed.
+    pub(in crate::store) fn run(&self, sql: &Sql) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql.text())?;
+        bind(&mut statement, 1, sql.args())?;
+        Ok(statement.raw_execute()?)
     }
 
     /// The schema of this snapshot.

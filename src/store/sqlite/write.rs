@@ -162,9 +162,7 @@ impl<'a> WriteTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn execute(&mut self, sql: &Sql) -> Result<usize, StoreError> {
-        let mut statement = self.connection().prepare_cached(sql.text())?;
-        bind(&mut statement, 1, sql.args())?;
-        Ok(statement.raw_execute()?)
+        self.read.run(sql)
     }
 
     /// Says that rows of `collection` may have changed without entries of their own.

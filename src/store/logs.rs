@@ -1,0 +1,222 @@
+//! Request logs: `auxiliary.db`, on a thread of its own, so that neither writing nor searching them slows anything.
+
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use parking_lot::Mutex;
+use rusqlite::params;
+use tokio::sync::oneshot;
+
+use super::StoreError;
+use super::directory;
+use super::sqlite::{Link, ReadTx, Role};
+use crate::expr::Catalog;
+use crate::kit::limits;
+use crate::kit::sql::Sql;
+
+/// One line of the request logs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogEntry {
+    /// 15 letters.
+    pub id: compact_str::CompactString,
+    /// -4 debug, 0 info, 4 warning, 8 error.
+    pub level: i64,
+    /// What happened.
+    pub message: String,
+    /// JSON text of an object.
+    pub data: String,
+    /// When, in the contract's text form.
+    pub created: compact_str::CompactString,
+}
+
+/// The database of request logs inside one transaction. Reads as [`ReadTx`] does, on the table `_logs`.
+pub struct LogTx<'a> {
+    read: ReadTx<'a>,
+}
+
+impl<'a> Deref for LogTx<'a> {
+    type Target = ReadTx<'a>;
+
+    fn deref(&self) -> &ReadTx<'a> {
+        &self.read
+    }
+}
+
+impl LogTx<'_> {
+    /// Adds entries.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        let mut statement = self.connection().prepare_cached(
+            "INSERT INTO _logs (id, level, message, data, created) VALUES (?, ?, ?, ?, ?)",
+        )?;
+        for entry in entries {
+            statement.execute(params![
+                entry.id.as_str(),
+                entry.level,
+                entry.message,
+                entry.data,
+                entry.created.as_str(),
+            ])?;
+        }
+        Ok(())
+    }
+
+    /// Runs a statement of ours that gives no rows; how many rows it changed.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn execute(&self, sql: &Sql) -> Result<usize, StoreError> {
+        self.read.run(sql)
+    }
+}
+
+type Job = Box<dyn FnOnce(&Thread) + Send>;
+
+/// The database of request logs. Cheap to clone.
+#[derive(Clone)]
+pub struct Logs(Arc<Inner>);
+
+struct Inner {
+    queue: Sender<Option<Job>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Logs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Logs")
+    }
+}
+
+impl Logs {
+    /// Starts the thread; the database is opened when it is first needed.
+    pub(super) fn start(path: PathBuf) -> Result<Self, StoreError> {
+        let (queue, jobs) = bounded(limits::LOG_JOBS_MAX);
+        let thread = std::thread::Builder::new()
+            .name("logs".to_owned())
+            .spawn(move || run(path, &jobs))
+            .map_err(|e| StoreError::Directory(format!("cannot start a thread: {e}")))?;
+        Ok(Self(Arc::new(Inner {
+            queue,
+            thread: Mutex::new(Some(thread)),
+        })))
+    }
+
+    /// Runs `f` in one transaction on the logs' thread; its changes are undone when it gives an error.
+    ///
+    /// # Errors
+    /// What `f` gives, or the store's own.
+    pub async fn run<T, E>(
+        &self,
+        f: impl FnOnce(&LogTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.submit(move |thread| thread.transaction(f)).await
+    }
+
+    /// Gives the space of deleted entries back to the disk.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn vacuum(&self) -> Result<(), StoreError> {
+        self.submit(|thread| thread.link()?.step("VACUUM")).await
+    }
+
+    async fn submit<T, E>(
+        &self,
+        work: impl FnOnce(&Thread) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (to, answer) = oneshot::channel();
+        let job: Job = Box::new(move |thread| {
+            // Whoever asked may have gone; the work is done all the same.
+            drop(to.send(work(thread)));
+        });
+        self.0
+            .queue
+            .try_send(Some(job))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => StoreError::Busy,
+                TrySendError::Disconnected(_) => StoreError::Closed,
+            })?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Lets queued work end and closes the database.
+    pub(super) fn close(&self) {
+        let Some(thread) = self.0.thread.lock().take() else {
+            return;
+        };
+        drop(self.0.queue.send(None));
+        drop(thread.join());
+    }
+}
+
+struct Thread {
+    path: PathBuf,
+    link: std::cell::OnceCell<Link>,
+    catalog: Arc<Catalog>,
+}
+
+impl Thread {
+    fn link(&self) -> Result<&Link, StoreError> {
+        if let Some(link) = self.link.get() {
+            return Ok(link);
+        }
+        let link = Link::open(&self.path, Role::Logs, &Arc::new(AtomicBool::new(false)))?;
+        directory::create_logs(&link.connection)?;
+        Ok(self.link.get_or_init(|| link))
+    }
+
+    fn transaction<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&LogTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let link = self.link()?;
+        link.step("BEGIN")?;
+        link.deadline
+            .set(Duration::from_secs(limits::READ_SECS_MAX));
+        let tx = LogTx {
+            read: ReadTx::new(&link.connection, Arc::clone(&self.catalog)),
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| f(&tx)))
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()));
+        drop(tx);
+        link.deadline.clear();
+        let ended = if result.is_ok() {
+            link.step("COMMIT")
+        } else {
+            Ok(())
+        };
+        if !link.connection.is_autocommit() {
+            link.step("ROLLBACK")?;
+        }
+        result.and_then(|value| ended.map(|()| value).map_err(E::from))
+    }
+}
+
+fn run(path: PathBuf, jobs: &Receiver<Option<Job>>) {
+    let thread = Thread {
+        path,
+        link: std::cell::OnceCell::new(),
+        catalog: Arc::default(),
+    };
+    while let Ok(Some(job)) = jobs.recv() {
+        job(&thread);
+    }
+}
