@@ -1,12 +1,26 @@
 //! A schema with its rules bound: each once, when first asked for. The unit that a request holds for its life.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use compact_str::CompactString;
+use parking_lot::RwLock;
+
+use super::ast::Expr;
+use super::bind;
+use super::bound::{Bound, Node};
+use super::eval;
+use super::parse;
+use super::plan;
+use super::sort::Sort;
+use super::sql::Writer;
 use crate::call::Call;
+use crate::kit::limits::{EXPR_CACHE_MAX, RULE_BYTES_MAX};
 use crate::kit::sql::Sql;
 use crate::kit::value::Columns;
-use crate::schema::{Action, Collection, CollectionId, Schema};
+use crate::schema::{Action, Collection, CollectionId, Record, Schema};
 
 /// Why an expression cannot be used. Its text is shown to superusers at save time only.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,59 +48,195 @@ pub enum Guard {
 /// Where the row under judgement is.
 #[derive(Clone, Copy, Debug)]
 pub enum Root<'a> {
-    /// The collection's own table or view, under this alias.
+    /// The collection's own table or view under this alias, of which many rows are judged: sets of matching records
+    /// are computed once for all of them.
     Table(&'a str),
+    /// The same, of which one or few rows are judged, found by their ids: other records are probed for each.
+    Row(&'a str),
+}
+
+impl<'a> Root<'a> {
+    pub(super) fn alias(self) -> &'a str {
+        match self {
+            Self::Table(alias) | Self::Row(alias) => alias,
+        }
+    }
+
+    pub(super) fn is_scan(self) -> bool {
+        matches!(self, Self::Table(_))
+    }
 }
 
 /// A bound filter or rule. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Filter {
-    inner: Arc<()>,
+    /// What holds together; never empty.
+    parts: Vec<Arc<Source>>,
+}
+
+/// One expression: bound for callers in general, and again for each auth collection where that makes a difference.
+#[derive(Debug)]
+struct Source {
+    root: Arc<Collection>,
+    expr: Expr,
+    guard: Guard,
+    general: Arc<Bound>,
+    /// At most one entry an auth collection.
+    by_actor: RwLock<Vec<(CollectionId, Arc<Bound>)>>,
+}
+
+impl Source {
+    fn bound(&self, schema: &Schema, call: &Call) -> Arc<Bound> {
+        let actor = call.actor.record().map(|record| record.collection());
+        let Some(actor) = actor.filter(|_| self.general.needs_actor) else {
+            return Arc::clone(&self.general);
+        };
+        if let Some((_, bound)) = self.by_actor.read().iter().find(|(id, _)| *id == actor.id) {
+            return Arc::clone(bound);
+        }
+        let bound = bind::bind(schema, &self.root, &self.expr, self.guard, Some(actor));
+        // A path through the caller that leads nowhere: nobody, never "true".
+        let bound = Arc::new(bound.unwrap_or_else(|_| Bound {
+            node: Node::Any(Vec::new()),
+            ..Bound::clone(&self.general)
+        }));
+        let mut known = self.by_actor.write();
+        if !known.iter().any(|(id, _)| *id == actor.id) {
+            known.push((actor.id.clone(), Arc::clone(&bound)));
+        }
+        bound
+    }
 }
 
 impl Filter {
     /// What must be read to decide it.
     #[must_use]
     pub fn reach(&self) -> Reach {
-        todo!()
+        if self.parts.iter().all(|part| part.general.in_memory) {
+            Reach::Record
+        } else {
+            Reach::Tables
+        }
     }
 
     /// `self AND other`, sharing joins between equal paths (contract 4.7). Both are of the same collection.
     #[must_use]
-    pub fn and(&self, _other: &Self) -> Self {
-        todo!()
+    pub fn and(&self, other: &Self) -> Self {
+        let mut parts = self.parts.clone();
+        parts.extend(other.parts.iter().cloned());
+        Self { parts }
+    }
+
+    /// A filter that was bound already and needs no caller.
+    pub(super) fn of_bound(root: &Arc<Collection>, bound: Bound, guard: Guard) -> Self {
+        Self {
+            parts: vec![Arc::new(Source {
+                root: Arc::clone(root),
+                expr: Expr::All(Vec::new()),
+                guard,
+                general: Arc::new(Bound {
+                    needs_actor: false,
+                    ..bound
+                }),
+                by_actor: RwLock::default(),
+            })],
+        }
+    }
+
+    fn bounds(&self, catalog: &Catalog, call: &Call) -> Vec<Arc<Bound>> {
+        self.parts
+            .iter()
+            .map(|part| part.bound(catalog, call))
+            .collect()
     }
 
     /// Appends a boolean SQL expression over the row that `root` names.
-    pub fn write_sql(&self, _catalog: &Catalog, _root: Root<'_>, _call: &Call, _sql: &mut Sql) {
-        let _ = &self.inner;
-        todo!()
+    pub fn write_sql(&self, catalog: &Catalog, root: Root<'_>, call: &Call, sql: &mut Sql) {
+        let bounds = self.bounds(catalog, call);
+        let bound = whole(&bounds);
+        let plan = plan::settle(&bound, call);
+        let joins = match bound {
+            Cow::Borrowed(bound) => bound.joins.clone(),
+            Cow::Owned(bound) => bound.joins,
+        };
+        Writer::new(root.alias(), root.is_scan(), call, joins, sql).write(&plan);
+    }
+
+    /// A statement that gives one row when the expression holds for `row`, which no table holds: what `@collection`
+    /// and back-relations see does not include it (contract 4.12).
+    #[must_use]
+    pub fn write_select_for_row(&self, catalog: &Catalog, call: &Call, row: &Record) -> Sql {
+        let mut sql = Sql::new();
+        super::sql::row_statement(row, &mut sql);
+        self.write_sql(catalog, Root::Row(super::sql::ROW_ALIAS), call, &mut sql);
+        sql
     }
 
     /// The verdict for `row` (cells in field order) where `reach` is [`Reach::Record`]; `None` where only SQL can tell.
     #[must_use]
-    pub fn holds(&self, _call: &Call, _row: &dyn Columns) -> Option<bool> {
-        todo!()
+    pub fn holds(&self, call: &Call, row: &dyn Columns) -> Option<bool> {
+        if self.reach() == Reach::Tables {
+            return None;
+        }
+        let bounds: Vec<_> = self
+            .parts
+            .iter()
+            .map(|part| Arc::clone(&part.general))
+            .collect();
+        let bound = whole(&bounds);
+        let plan = plan::settle(&bound, call);
+        eval::holds(&plan, &bound.joins, row)
     }
 
-    /// Collections whose rows the expression reads besides the record itself (empty for [`Reach::Record`]).
+    /// Collections whose rows the expression reads besides the record itself (empty for [`Reach::Record`]). Paths that
+    /// start at the caller's record are known only once there is one; see [`Filter::depends_on_caller`].
     #[must_use]
-    pub fn footprint(&self) -> &[CollectionId] {
-        todo!()
+    pub fn footprint(&self) -> Vec<CollectionId> {
+        let mut footprint: Vec<CollectionId> = Vec::new();
+        for part in &self.parts {
+            for id in &part.general.footprint {
+                if !footprint.contains(id) {
+                    footprint.push(id.clone());
+                }
+            }
+        }
+        footprint
+    }
+
+    /// Whether it follows relations of the caller's own record.
+    #[must_use]
+    pub fn depends_on_caller(&self) -> bool {
+        self.parts.iter().any(|part| part.general.needs_actor)
+    }
+
+    /// The parts of the caller's identity that it reads: field names, `id`, `collectionId`, `collectionName`. Callers
+    /// that agree in them get the same verdict, [`Filter::reads_request`] aside.
+    #[must_use]
+    pub fn auth_fields(&self) -> Vec<CompactString> {
+        let mut reads = super::bound::Reads::default();
+        self.parts
+            .iter()
+            .for_each(|part| reads.add(&part.general.reads));
+        reads.auth
+    }
+
+    /// Whether the verdict changes with time alone.
+    #[must_use]
+    pub fn reads_clock(&self) -> bool {
+        self.parts.iter().any(|part| part.general.reads.clock)
+    }
+
+    /// Whether it reads the request beyond the identity: query, headers, body, method or context.
+    #[must_use]
+    pub fn reads_request(&self) -> bool {
+        self.parts.iter().any(|part| part.general.reads.request)
     }
 }
 
-/// A bound `sort`.
-#[derive(Clone, Debug)]
-pub struct Sort {
-    inner: Arc<()>,
-}
-
-impl Sort {
-    /// Appends the terms of an ORDER BY clause, without the keyword.
-    pub fn write_sql(&self, _catalog: &Catalog, _root: Root<'_>, _call: &Call, _sql: &mut Sql) {
-        let _ = &self.inner;
-        todo!()
+fn whole(bounds: &[Arc<Bound>]) -> Cow<'_, Bound> {
+    match bounds {
+        [only] => Cow::Borrowed(only),
+        many => Cow::Owned(plan::merge(many)),
     }
 }
 
@@ -103,23 +253,39 @@ pub enum RuleState {
     Broken(BindError),
 }
 
-/// A schema and everything compiled from it.
+type Cached<T> = RwLock<HashMap<CollectionId, HashMap<Box<str>, Result<T, BindError>>>>;
+
+/// A schema and everything compiled from it. What is compiled dies with it: a change of the schema makes a new one.
 #[derive(Debug, Default)]
 pub struct Catalog {
     schema: Schema,
+    trusted: Cached<Filter>,
+    client: Cached<Filter>,
+    sorts: Cached<Sort>,
+    client_sorts: Cached<Sort>,
 }
 
 impl Catalog {
     /// Wraps a schema; nothing is bound yet.
     #[must_use]
     pub fn new(schema: Schema) -> Self {
-        Self { schema }
+        Self {
+            schema,
+            ..Self::default()
+        }
     }
 
     /// The rule of `collection` for `action`, bound once and kept.
     #[must_use]
-    pub fn rule(&self, _collection: &Collection, _action: Action) -> RuleState {
-        todo!()
+    pub fn rule(&self, collection: &Collection, action: Action) -> RuleState {
+        match collection.rules.of(action) {
+            None => RuleState::Locked,
+            Some("") => RuleState::Public,
+            Some(text) => match self.filter(collection, text, Guard::Trusted) {
+                Ok(filter) => RuleState::Bound(filter),
+                Err(error) => RuleState::Broken(error),
+            },
+        }
     }
 
     /// Binds any expression over `collection` (filters, authRule, manageRule, mfa rule); results are cached by text.
@@ -128,11 +294,31 @@ impl Catalog {
     /// When it does not parse, names unknown things, or touches what `guard` forbids.
     pub fn filter(
         &self,
-        _collection: &Collection,
-        _text: &str,
-        _guard: Guard,
+        collection: &Collection,
+        text: &str,
+        guard: Guard,
     ) -> Result<Filter, BindError> {
-        todo!()
+        let cache = match guard {
+            Guard::Trusted => &self.trusted,
+            Guard::Client => &self.client,
+        };
+        self.cached(cache, collection, text, |root| {
+            if text.len() > RULE_BYTES_MAX {
+                return Err(bind::error("the expression is too long"));
+            }
+            let expr = parse::parse(text)?;
+            let general = Arc::new(bind::bind(&self.schema, &root, &expr, guard, None)?);
+            let source = Source {
+                root,
+                expr,
+                guard,
+                general,
+                by_actor: RwLock::default(),
+            };
+            Ok(Filter {
+                parts: vec![Arc::new(source)],
+            })
+        })
     }
 
     /// Binds a `sort` parameter.
@@ -141,11 +327,47 @@ impl Catalog {
     /// As [`Catalog::filter`].
     pub fn sort(
         &self,
-        _collection: &Collection,
-        _text: &str,
-        _guard: Guard,
+        collection: &Collection,
+        text: &str,
+        guard: Guard,
     ) -> Result<Sort, BindError> {
-        todo!()
+        let cache = match guard {
+            Guard::Trusted => &self.sorts,
+            Guard::Client => &self.client_sorts,
+        };
+        self.cached(cache, collection, text, |root| {
+            Sort::bind(&self.schema, &root, text, guard)
+        })
+    }
+
+    fn cached<T: Clone>(
+        &self,
+        cache: &Cached<T>,
+        collection: &Collection,
+        text: &str,
+        bind: impl FnOnce(Arc<Collection>) -> Result<T, BindError>,
+    ) -> Result<T, BindError> {
+        let own = self
+            .schema
+            .by_id(&collection.id)
+            .filter(|own| std::ptr::eq(Arc::as_ptr(own), collection) || own.as_ref() == collection);
+        let Some(own) = own else {
+            // A draft that is not part of this schema yet: nothing to remember it by.
+            return bind(Arc::new(collection.clone()));
+        };
+        if let Some(known) = cache.read().get(&own.id).and_then(|texts| texts.get(text)) {
+            return known.clone();
+        }
+        let result = bind(Arc::clone(own));
+        let mut cache = cache.write();
+        if cache.values().map(HashMap::len).sum::<usize>() >= EXPR_CACHE_MAX {
+            cache.clear();
+        }
+        cache
+            .entry(own.id.clone())
+            .or_default()
+            .insert(text.into(), result.clone());
+        result
     }
 }
 

@@ -1,6 +1,24 @@
-//! The filter and rule language: text -> parsed -> bound -> SQL or a verdict in memory, both saying the same for every row.
-//! Pure: no I/O. Only `sql` writes SQL text.
+//! The filter and rule language: text -> parsed -> bound -> settled for a call -> SQL or a verdict in memory, both
+//! saying the same for every row. Pure: no I/O. Only `sql` writes SQL text.
 
+mod ast;
+mod back_relation;
+mod bind;
+mod bound;
 mod catalog;
+mod eval;
+mod functions;
+mod json_path;
+mod lex;
+mod macros;
+mod parse;
+mod plan;
+mod request;
+mod sort;
+mod sql;
+#[cfg(test)]
+mod tests;
 
-pub use catalog::{BindError, Catalog, Filter, Guard, Reach, Root, RuleState, Sort};
+pub use catalog::{BindError, Catalog, Filter, Guard, Reach, Root, RuleState};
+pub use functions::{GEO_DISTANCE, geo_distance};
+pub use sort::{Sort, SortKey};

@@ -36,6 +36,10 @@ pub const PATH_JOINS_MAX: usize = 6;
 pub const FUNCTION_DEPTH_MAX: usize = 3;
 /// Arguments of one function (contract 4.3); past it 400.
 pub const FUNCTION_ARGS_MAX: usize = 10;
+/// Compiled expressions that one schema keeps by their text; past it all are dropped and compiled again when asked for.
+pub const EXPR_CACHE_MAX: usize = 2_000;
+/// Combinations of list items that an expression is judged over in memory; past it the database judges.
+pub const EVAL_ROWS_MAX: usize = 10_000;
 /// Entries of `sort` (contract 4.3); past it 400.
 pub const SORT_ENTRIES_MAX: usize = 8;
 /// Bytes of one entry of `sort` (contract 4.3); past it 400.

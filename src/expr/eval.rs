@@ -1,0 +1,472 @@
+//! The same verdicts as the SQL, from memory: SQLite's comparisons over values and the cells of one row.
+
+use std::cmp::Ordering;
+
+use compact_str::{CompactString, format_compact};
+
+use super::ast::Op;
+use super::bound::{Access, Affinity, Column, Join, JoinId};
+use super::functions::geo_distance;
+use super::json_path;
+use super::plan::{Leaf, Plan, Side};
+use super::request::Known;
+use crate::kit::limits::EVAL_ROWS_MAX;
+use crate::kit::value::{Columns, Value};
+
+/// `left op right` as SQLite decides it; `None` is unknown.
+pub(super) fn compare(left: &Known, op: Op, right: &Known) -> Option<bool> {
+    match op {
+        Op::Eq => equal(left, right),
+        Op::Ne => different(left, right),
+        Op::Lt => Some(order(left, right)?.is_lt()),
+        Op::Le => Some(order(left, right)?.is_le()),
+        Op::Gt => Some(order(left, right)?.is_gt()),
+        Op::Ge => Some(order(left, right)?.is_ge()),
+        Op::Like => like_sides(left, right),
+        Op::NotLike => like_sides(left, right).map(|matches| !matches),
+    }
+}
+
+/// Whether both compare like columns, so that both are coalesced.
+fn both_columns(left: &Known, right: &Known) -> bool {
+    left.column && right.column
+}
+
+fn equal(left: &Known, right: &Known) -> Option<bool> {
+    if left.raw || right.raw {
+        return Some(is_same(left, right));
+    }
+    if left.is_empty() || right.is_empty() {
+        return Some(left.is_empty() && right.is_empty());
+    }
+    if both_columns(left, right) {
+        return Some(order_classes(&left.value, &right.value).is_eq());
+    }
+    Some(order(left, right)?.is_eq())
+}
+
+fn different(left: &Known, right: &Known) -> Option<bool> {
+    if left.raw || right.raw {
+        return Some(!is_same(left, right));
+    }
+    equal(left, right).map(|same| !same)
+}
+
+/// SQL's `IS`.
+fn is_same(left: &Known, right: &Known) -> bool {
+    match (left.value.is_null(), right.value.is_null()) {
+        (true, true) => true,
+        (false, false) => order(left, right).is_some_and(Ordering::is_eq),
+        (true, false) | (false, true) => false,
+    }
+}
+
+fn order(left: &Known, right: &Known) -> Option<Ordering> {
+    if left.value.is_null() || right.value.is_null() {
+        return None;
+    }
+    let numeric = |a: Affinity, b: Affinity| a == Affinity::Numeric && b != Affinity::Numeric;
+    let text = |a: Affinity, b: Affinity| a == Affinity::Text && b == Affinity::None;
+    let applied = |value: &Value, own: Affinity, other: Affinity| {
+        if numeric(other, own) {
+            to_numeric(value)
+        } else if text(other, own) {
+            to_text_affinity(value)
+        } else {
+            value.clone()
+        }
+    };
+    Some(order_classes(
+        &applied(&left.value, left.affinity, right.affinity),
+        &applied(&right.value, right.affinity, left.affinity),
+    ))
+}
+
+/// Numbers before text before bytes.
+fn order_classes(left: &Value, right: &Value) -> Ordering {
+    let class = |value: &Value| match value {
+        Value::Null => 0,
+        Value::Int(_) | Value::Real(_) => 1,
+        Value::Text(_) => 2,
+        Value::Blob(_) => 3,
+    };
+    match (left, right) {
+        (Value::Int(a), Value::Int(b)) => a.cmp(b),
+        (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Value::Blob(a), Value::Blob(b)) => a.cmp(b),
+        (Value::Int(a), Value::Real(b)) => int_real(*a, *b),
+        (Value::Real(a), Value::Int(b)) => int_real(*b, *a).reverse(),
+        (Value::Real(a), Value::Real(b)) => a.partial_cmp(b).unwrap_or(Ordering::Equal),
+        _ => class(left).cmp(&class(right)),
+    }
+}
+
+/// Compares without losing the low bits of a large integer.
+fn int_real(int: i64, real: f64) -> Ordering {
+    if real >= 9_223_372_036_854_775_808.0 {
+        return Ordering::Less;
+    }
+    if real < -9_223_372_036_854_775_808.0 {
+        return Ordering::Greater;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "in range, checked above")]
+    let whole = real as i64;
+    int.cmp(&whole).then_with(|| {
+        0.0_f64
+            .partial_cmp(&real.fract())
+            .unwrap_or(Ordering::Equal)
+    })
+}
+
+/// Text that is a number becomes one, as NUMERIC affinity does.
+fn to_numeric(value: &Value) -> Value {
+    let Value::Text(text) = value else {
+        return value.clone();
+    };
+    let trimmed = text.trim_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
+    let numeric = trimmed
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
+        && trimmed.bytes().any(|b| b.is_ascii_digit());
+    if !numeric {
+        return value.clone();
+    }
+    if let Ok(int) = trimmed.parse::<i64>() {
+        return Value::Int(int);
+    }
+    trimmed
+        .parse::<f64>()
+        .map_or_else(|_| value.clone(), Value::Real)
+}
+
+fn to_text_affinity(value: &Value) -> Value {
+    match value {
+        Value::Int(_) | Value::Real(_) => Value::Text(sqlite_text(value)),
+        Value::Null | Value::Text(_) | Value::Blob(_) => value.clone(),
+    }
+}
+
+/// A value as SQLite casts it to text: doubles keep a fraction.
+fn sqlite_text(value: &Value) -> CompactString {
+    match value {
+        Value::Real(real) => real_text(*real),
+        Value::Null | Value::Int(_) | Value::Text(_) | Value::Blob(_) => value.to_display(),
+    }
+}
+
+/// SQLite's `%!.15g`.
+fn real_text(real: f64) -> CompactString {
+    if real == 0.0 {
+        return CompactString::const_new("0.0");
+    }
+    let scientific = format!("{real:.14e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let tidy = |text: &str| -> CompactString {
+        let text = text.trim_end_matches('0');
+        if text.ends_with('.') {
+            format_compact!("{text}0")
+        } else {
+            text.into()
+        }
+    };
+    if !(-4..15).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format_compact!("{}e{sign}{:02}", tidy(mantissa), exponent.abs());
+    }
+    let decimals = usize::try_from(14 - exponent).unwrap_or(0).max(1);
+    tidy(&format!("{real:.decimals$}"))
+}
+
+/// The LIKE pattern of a known right side (contract 4.4): literals are wrapped and escaped unless they hold a `%`.
+pub(super) fn pattern(right: &Known) -> Value {
+    if right.value.is_null() {
+        return Value::Null;
+    }
+    if right.column {
+        return Value::Text(format_compact!("%{}%", sqlite_text(&right.value)));
+    }
+    let text = right.value.to_display();
+    let mut escaped = false;
+    for byte in text.bytes() {
+        match byte {
+            b'%' if !escaped => return Value::Text(text),
+            b'\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    let mut out = CompactString::const_new("%");
+    for c in text.chars() {
+        if matches!(c, '\\' | '%' | '_') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('%');
+    Value::Text(out)
+}
+
+fn like_sides(left: &Known, right: &Known) -> Option<bool> {
+    let pattern = pattern(right);
+    if left.value.is_null() || pattern.is_null() {
+        return None;
+    }
+    Some(like(&sqlite_text(&left.value), pattern.text_or_empty()))
+}
+
+/// SQLite's LIKE with `\` as escape: ASCII letters in any case, `_` one character, `%` any run of them.
+pub(super) fn like(text: &str, pattern: &str) -> bool {
+    enum Want {
+        Run,
+        One,
+        Char(char),
+        Never,
+    }
+    let mut wants = Vec::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        wants.push(match c {
+            '%' => Want::Run,
+            '_' => Want::One,
+            '\\' => chars.next().map_or(Want::Never, Want::Char),
+            c => Want::Char(c),
+        });
+    }
+    let text: Vec<char> = text.chars().collect();
+    let (mut at, mut want) = (0, 0);
+    // Where to go on after a mismatch: the last run, and the text it has swallowed.
+    let mut again: Option<(usize, usize)> = None;
+    loop {
+        match wants.get(want) {
+            Some(Want::Run) => {
+                again = Some((want + 1, at));
+                want += 1;
+                continue;
+            }
+            Some(Want::One) if at < text.len() => {
+                at += 1;
+                want += 1;
+                continue;
+            }
+            Some(Want::Char(c)) if text.get(at).is_some_and(|t| t.eq_ignore_ascii_case(c)) => {
+                at += 1;
+                want += 1;
+                continue;
+            }
+            None if at == text.len() => return true,
+            Some(Want::One | Want::Char(_) | Want::Never) | None => {}
+        }
+        match again {
+            Some((next, swallowed)) if swallowed < text.len() => {
+                again = Some((next, swallowed + 1));
+                (want, at) = (next, swallowed + 1);
+            }
+            Some(_) | None => return false,
+        }
+    }
+}
+
+/// The verdict of `plan` for one row, where it reads no other; `None` when that cannot be told in memory.
+pub(super) fn holds(plan: &Plan, joins: &[Join], row: &dyn Columns) -> Option<bool> {
+    let mut used: Vec<JoinId> = Vec::new();
+    plan.for_each_join(joins, &mut |join| {
+        if !used.contains(&join) {
+            used.push(join);
+        }
+    });
+    let mut lists = Vec::with_capacity(used.len());
+    let mut combinations: usize = 1;
+    for join in used {
+        let values = list_values(plan, joins, join, row)?;
+        combinations = combinations.checked_mul(values.len())?;
+        lists.push((join, values));
+    }
+    if combinations > EVAL_ROWS_MAX {
+        return None;
+    }
+    // Every combination of the items of the lists is one joined row; one that satisfies everything is enough.
+    for number in 0..combinations {
+        let scope = Rows {
+            row,
+            items: pick(&lists, number),
+            lists: &lists,
+        };
+        if scope.node(plan)? {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+type Lists = [(JoinId, Vec<Value>)];
+
+/// The combination called `number`.
+fn pick(lists: &Lists, mut number: usize) -> Vec<(JoinId, &Value)> {
+    lists
+        .iter()
+        .map(|(join, values)| {
+            let value = &values[number % values.len()];
+            number /= values.len();
+            (*join, value)
+        })
+        .collect()
+}
+
+/// The items of the row's own list that `join` means; an empty list gives one NULL, as a left join does.
+fn list_values(plan: &Plan, joins: &[Join], join: JoinId, row: &dyn Columns) -> Option<Vec<Value>> {
+    use super::bound::{From, JoinKind};
+    let JoinKind::Each(From::Column(None, _)) = &joins[join].kind else {
+        return None;
+    };
+    let mut index = None;
+    plan.for_each_leaf(&mut |leaf| {
+        leaf.for_each_column(&mut |column| {
+            if column.join == Some(join) {
+                index = Some(column.index);
+            }
+        });
+    });
+    let mut values = json_path::each(row.cell(index?));
+    if values.is_empty() {
+        values.push(Value::Null);
+    }
+    Some(values)
+}
+
+struct Rows<'a> {
+    row: &'a dyn Columns,
+    items: Vec<(JoinId, &'a Value)>,
+    lists: &'a Lists,
+}
+
+impl Rows<'_> {
+    /// Depth is bounded by the number of comparisons.
+    fn node(&self, plan: &Plan) -> Option<bool> {
+        match plan {
+            Plan::Known(known) => Some(*known),
+            Plan::All(parts) => {
+                for part in parts {
+                    if !self.node(part)? {
+                        return Some(false);
+                    }
+                }
+                Some(true)
+            }
+            Plan::Any(parts) => {
+                for part in parts {
+                    if self.node(part)? {
+                        return Some(true);
+                    }
+                }
+                Some(false)
+            }
+            Plan::Leaf(leaf) => self.leaf(leaf),
+        }
+    }
+
+    fn leaf(&self, leaf: &Leaf) -> Option<bool> {
+        let (left, right) = (self.side(&leaf.left)?, self.side(&leaf.right)?);
+        if compare(&left, leaf.op, &right) != Some(true) {
+            return Some(false);
+        }
+        if !leaf.all {
+            return Some(true);
+        }
+        for left in self.every(&leaf.left)? {
+            for right in self.every(&leaf.right)? {
+                if compare(&left, leaf.op, &right) == Some(false) {
+                    return Some(false);
+                }
+            }
+        }
+        Some(true)
+    }
+
+    /// All values that a side can have, one for each item of its list.
+    fn every(&self, side: &Side) -> Option<Vec<Known>> {
+        let Side::Column(column) = side else {
+            return Some(vec![self.side(side)?]);
+        };
+        let list = self
+            .lists
+            .iter()
+            .find(|(join, _)| Some(*join) == column.join);
+        Some(match list {
+            Some((_, values)) => values
+                .iter()
+                .map(|value| known_item(column, value))
+                .collect(),
+            None => vec![self.side(side)?],
+        })
+    }
+
+    fn side(&self, side: &Side) -> Option<Known> {
+        Some(match side {
+            Side::Known(known) => known.clone(),
+            Side::Column(column) => match column.join {
+                Some(join) => {
+                    let (_, value) = self.items.iter().find(|(known, _)| *known == join)?;
+                    known_item(column, value)
+                }
+                None => self.column(column),
+            },
+            Side::Strftime(..) => return None,
+            Side::Distance(args) => {
+                let mut numbers = [Value::Null, Value::Null, Value::Null, Value::Null];
+                for (number, arg) in numbers.iter_mut().zip(args.iter()) {
+                    *number = self.side(arg)?.value;
+                }
+                Known {
+                    value: geo_distance(&numbers),
+                    affinity: Affinity::None,
+                    column: true,
+                    raw: true,
+                }
+            }
+            Side::Changed(sent, column) => {
+                let stored = self.column(column);
+                let mut known = Known::literal(Value::from(!is_same(sent, &stored)));
+                known.raw = true;
+                known
+            }
+        })
+    }
+
+    fn column(&self, column: &Column) -> Known {
+        let cell = self.row.cell(column.index);
+        let value = match &column.access {
+            Access::Plain | Access::Each => cell.to_value(),
+            Access::Json(path) => json_path::extract(cell, path),
+            Access::Length if column.multiple => Value::Int(json_path::length(cell)),
+            Access::Length => {
+                let empty = matches!(cell, crate::kit::value::Cell::Null)
+                    || matches!(cell, crate::kit::value::Cell::Text(""));
+                Value::from(!empty)
+            }
+        };
+        Known {
+            value: lowered(column, value),
+            affinity: column.compared_affinity(),
+            column: true,
+            raw: column.is_raw(),
+        }
+    }
+}
+
+fn known_item(column: &Column, value: &Value) -> Known {
+    Known {
+        value: lowered(column, value.clone()),
+        affinity: Affinity::None,
+        column: true,
+        raw: false,
+    }
+}
+
+fn lowered(column: &Column, value: Value) -> Value {
+    if !column.lower || value.is_null() {
+        return value;
+    }
+    let mut text = sqlite_text(&value);
+    text.make_ascii_lowercase();
+    Value::Text(text)
+}

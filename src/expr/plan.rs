@@ -1,0 +1,478 @@
+//! A bound expression for one call: what the request decides is decided, the rest is simplified and ready to be
+//! written. The language has no negation, so that "unknown" and "false" are the same everywhere above a leaf.
+
+use super::ast::Op;
+use super::bound::{Access, Bound, Column, Compare, Join, JoinId, Node, Operand, Reads, Strftime};
+use super::eval;
+use super::request::Known;
+use crate::call::Call;
+
+/// One side of a comparison that still needs a row.
+#[derive(Clone, Debug)]
+pub(super) enum Side {
+    Known(Known),
+    Column(Column),
+    Strftime(Strftime, Option<Box<Self>>),
+    Distance(Box<[Self; 4]>),
+    /// Whether the submitted value differs from the column.
+    Changed(Known, Column),
+}
+
+impl Side {
+    fn new(operand: &Operand, call: &Call) -> Self {
+        match operand {
+            Operand::Literal(value) => Self::Known(Known::literal(value.clone())),
+            Operand::Macro(date) => Self::Known(Known::literal(date.value(call.now))),
+            Operand::Given(given) => Self::Known(given.known(call)),
+            Operand::Column(column) => Self::Column(column.clone()),
+            Operand::Strftime(strftime) => Self::Strftime(
+                strftime.clone(),
+                strftime.time.as_ref().map(|t| Box::new(Self::new(t, call))),
+            ),
+            Operand::Distance(args) => {
+                Self::Distance(Box::new(std::array::from_fn(|i| Self::new(&args[i], call))))
+            }
+            Operand::Changed(given, column) => {
+                let mut known = given.known(call);
+                known.raw = true;
+                Self::Changed(known, column.clone())
+            }
+        }
+    }
+
+    /// Whether NULL and empty stay different (contract 4.6).
+    pub(super) fn is_raw(&self) -> bool {
+        match self {
+            Self::Known(known) => known.raw,
+            Self::Column(column) => column.is_raw(),
+            Self::Strftime(..) => false,
+            Self::Distance(_) | Self::Changed(..) => true,
+        }
+    }
+
+    /// The value, when no row is needed for it.
+    pub(super) fn known(&self) -> Option<&Known> {
+        match self {
+            Self::Known(known) => Some(known),
+            Self::Column(_) | Self::Strftime(..) | Self::Distance(_) | Self::Changed(..) => None,
+        }
+    }
+
+    /// Calls `each` with every column it reads.
+    pub(super) fn for_each_column(&self, each: &mut dyn FnMut(&Column)) {
+        match self {
+            Self::Known(_) => {}
+            Self::Column(column) | Self::Changed(_, column) => each(column),
+            Self::Strftime(_, time) => {
+                if let Some(time) = time {
+                    time.for_each_column(each);
+                }
+            }
+            Self::Distance(args) => args.iter().for_each(|arg| arg.for_each_column(each)),
+        }
+    }
+
+    /// Whether it is NULL for sure when the columns of a row are.
+    fn is_null_with_its_row(&self) -> bool {
+        match self {
+            Self::Known(_) | Self::Changed(..) => false,
+            Self::Column(column) => column.access != Access::Length,
+            Self::Strftime(..) | Self::Distance(_) => true,
+        }
+    }
+
+    /// Gives its columns other joined rows.
+    fn remap(&mut self, to: &dyn Fn(JoinId) -> JoinId) {
+        match self {
+            Self::Known(_) => {}
+            Self::Column(column) | Self::Changed(_, column) => {
+                column.join = column.join.map(to);
+            }
+            Self::Strftime(_, time) => {
+                if let Some(time) = time {
+                    time.remap(to);
+                }
+            }
+            Self::Distance(args) => args.iter_mut().for_each(|arg| arg.remap(to)),
+        }
+    }
+}
+
+/// A comparison that still needs a row.
+#[derive(Clone, Debug)]
+pub(super) struct Leaf {
+    pub(super) left: Side,
+    pub(super) op: Op,
+    pub(super) right: Side,
+    /// Whether no joined row may violate it (contract 4.7).
+    pub(super) all: bool,
+    /// Whether it looks for a row that violates the comparison instead of one that satisfies it.
+    pub(super) violation: bool,
+    pub(super) base: Option<JoinId>,
+}
+
+/// What is left to be decided by rows.
+#[derive(Clone, Debug)]
+pub(super) enum Plan {
+    Known(bool),
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Leaf(Box<Leaf>),
+}
+
+/// Settles `bound` for `call`.
+pub(super) fn settle(bound: &Bound, call: &Call) -> Plan {
+    node(&bound.node, &bound.joins, call)
+}
+
+/// Depth is bounded by the number of comparisons.
+fn node(from: &Node, joins: &[Join], call: &Call) -> Plan {
+    match from {
+        Node::All(parts) => {
+            let mut kept = Vec::with_capacity(parts.len());
+            for part in parts {
+                match node(part, joins, call) {
+                    Plan::Known(true) => {}
+                    Plan::Known(false) => return Plan::Known(false),
+                    Plan::All(inner) => kept.extend(inner),
+                    other => kept.push(other),
+                }
+            }
+            one_or(kept, true, Plan::All)
+        }
+        Node::Any(parts) => {
+            let mut kept = Vec::with_capacity(parts.len());
+            for part in parts {
+                match node(part, joins, call) {
+                    Plan::Known(false) => {}
+                    Plan::Known(true) => return Plan::Known(true),
+                    Plan::Any(inner) => kept.extend(inner),
+                    other => kept.push(other),
+                }
+            }
+            one_or(kept, false, Plan::Any)
+        }
+        Node::Compare(compare) => leaf(compare, joins, call),
+    }
+}
+
+fn one_or(mut parts: Vec<Plan>, empty: bool, many: fn(Vec<Plan>) -> Plan) -> Plan {
+    match (parts.len(), parts.pop()) {
+        (_, None) => Plan::Known(empty),
+        (1, Some(only)) => only,
+        (_, Some(last)) => {
+            parts.push(last);
+            many(parts)
+        }
+    }
+}
+
+fn leaf(compare: &Compare, joins: &[Join], call: &Call) -> Plan {
+    let left = settle_changed(Side::new(&compare.left, call));
+    let right = settle_changed(Side::new(&compare.right, call));
+    if let (Side::Known(left), Side::Known(right)) = (&left, &right) {
+        return Plan::Known(eval::compare(left, compare.op, right) == Some(true));
+    }
+    let equality = matches!(compare.op, Op::Eq | Op::Ne);
+    let null = |side: &Side| side.known().is_some_and(|known| known.value.is_null());
+    if !equality && (null(&left) || null(&right)) {
+        return Plan::Known(false);
+    }
+    let mut leaf = Leaf {
+        left,
+        op: compare.op,
+        right,
+        all: false,
+        violation: false,
+        base: compare.base,
+    };
+    leaf.all = !compare.any && leaf.is_many(joins);
+    Plan::Leaf(Box::new(leaf))
+}
+
+/// A value that was not sent has not changed.
+fn settle_changed(side: Side) -> Side {
+    match side {
+        Side::Changed(known, _) if known.value.is_null() => {
+            Side::Known(Known::literal(crate::kit::value::Value::Int(0)))
+        }
+        other => other,
+    }
+}
+
+impl Leaf {
+    /// Calls `each` with every column on either side.
+    pub(super) fn for_each_column(&self, each: &mut dyn FnMut(&Column)) {
+        self.left.for_each_column(each);
+        self.right.for_each_column(each);
+    }
+
+    /// Calls `each` with every joined row it reads and their parents, down to where it starts.
+    pub(super) fn for_each_join(&self, joins: &[Join], each: &mut dyn FnMut(JoinId)) {
+        self.for_each_column(&mut |column| {
+            let mut at = column.join;
+            while let Some(join) = at {
+                each(join);
+                at = joins[join].parent;
+            }
+        });
+    }
+
+    /// Calls `each` as [`Leaf::for_each_join`] does, but only with rows that it joins itself.
+    pub(super) fn for_each_own_join(&self, joins: &[Join], each: &mut dyn FnMut(JoinId)) {
+        self.for_each_column(&mut |column| {
+            let mut at = column.join;
+            while let Some(join) = at.filter(|join| Some(*join) != self.base) {
+                each(join);
+                at = joins[join].parent;
+            }
+        });
+    }
+
+    fn is_many(&self, joins: &[Join]) -> bool {
+        let distance = |side: &Side| matches!(side, Side::Distance(_));
+        // geoDistance knows no "every one of many" (contract 4.5).
+        if distance(&self.left) || distance(&self.right) {
+            return false;
+        }
+        let mut many = false;
+        self.for_each_own_join(joins, &mut |join| many |= joins[join].many);
+        many
+    }
+
+    /// Whether the comparison is never unknown, so that "not violated" is "satisfied".
+    pub(super) fn is_two_valued(&self) -> bool {
+        if self.guarded_email().is_some() {
+            return false;
+        }
+        let empty = |side: &Side| side.known().is_some_and(Known::is_empty);
+        let known = self.left.known().or(self.right.known());
+        match self.op {
+            Op::Ne => true,
+            Op::Eq => {
+                self.left.is_raw()
+                    || self.right.is_raw()
+                    || known.is_none()
+                    || empty(&self.left)
+                    || empty(&self.right)
+            }
+            Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::Like | Op::NotLike => false,
+        }
+    }
+
+    /// The e-mail column that is only to be read where it is public.
+    pub(super) fn guarded_email(&self) -> Option<Column> {
+        let mut found = None;
+        self.for_each_column(&mut |column| {
+            if column.guarded_email {
+                found = Some(column.clone());
+            }
+        });
+        found
+    }
+
+    /// Whether it cannot be true when `join` found no row, so that an inner join will do.
+    pub(super) fn rejects_null(&self, joins: &[Join], join: JoinId) -> bool {
+        let below = |side: &Side| {
+            let mut below = false;
+            side.for_each_column(&mut |column| below |= is_below(joins, column.join, join));
+            below && side.is_null_with_its_row()
+        };
+        let (left, right) = (below(&self.left), below(&self.right));
+        if !left && !right {
+            return false;
+        }
+        if self.guarded_email().is_some() {
+            return !self.violation;
+        }
+        let other = if left { &self.right } else { &self.left };
+        let raw = self.left.is_raw() || self.right.is_raw();
+        match self.op {
+            Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::Like | Op::NotLike => true,
+            Op::Eq | Op::Ne => {
+                let Some(known) = other.known() else {
+                    return false;
+                };
+                let nothing = if raw {
+                    known.value.is_null()
+                } else {
+                    known.is_empty()
+                };
+                match (self.op == Op::Eq, self.violation, raw) {
+                    // `NULL = 'x'` is unknown, and so is its violation.
+                    (true, true, false) => true,
+                    (true, false, _) | (false, true, _) => !nothing,
+                    (true, true, true) | (false, false, _) => nothing,
+                }
+            }
+        }
+    }
+
+    /// Whether everything it reads hangs on `join`.
+    pub(super) fn is_all_below(&self, joins: &[Join], join: JoinId) -> bool {
+        let mut all = true;
+        self.for_each_column(&mut |column| all &= is_below(joins, column.join, join));
+        all
+    }
+
+    /// The search for a joined row that violates it. Its two sides join rows of their own, since every combination of
+    /// them counts; copies of shared joins are added to `joins`.
+    pub(super) fn violation(&self, joins: &mut Vec<Join>) -> Self {
+        let mut violation = self.clone();
+        violation.all = false;
+        violation.violation = true;
+        let (left, mut right) = (
+            chain(&self.left, joins, self.base),
+            chain(&self.right, joins, self.base),
+        );
+        if !right.iter().any(|join| left.contains(join)) {
+            return violation;
+        }
+        right.sort_unstable();
+        let mut copies: Vec<(JoinId, JoinId)> = Vec::with_capacity(right.len());
+        for join in right {
+            let mut copy = joins[join].clone();
+            let parent = copies.iter().find(|(old, _)| Some(*old) == copy.parent);
+            if let Some(&(_, parent)) = parent {
+                copy.parent = Some(parent);
+                copy.kind = copy.kind.with_parent(parent);
+            }
+            joins.push(copy);
+            copies.push((join, joins.len() - 1));
+        }
+        violation.right.remap(&|id| {
+            copies
+                .iter()
+                .find(|(old, _)| *old == id)
+                .map_or(id, |&(_, new)| new)
+        });
+        violation
+    }
+}
+
+/// The joined rows that `side` reads and their parents, down to `base`.
+fn chain(side: &Side, joins: &[Join], base: Option<JoinId>) -> Vec<JoinId> {
+    let mut chain = Vec::new();
+    side.for_each_column(&mut |column| {
+        let mut at = column.join;
+        while let Some(join) = at.filter(|join| Some(*join) != base) {
+            if !chain.contains(&join) {
+                chain.push(join);
+            }
+            at = joins[join].parent;
+        }
+    });
+    chain
+}
+
+fn is_below(joins: &[Join], mut at: Option<JoinId>, ancestor: JoinId) -> bool {
+    while let Some(join) = at {
+        if join == ancestor {
+            return true;
+        }
+        at = joins[join].parent;
+    }
+    false
+}
+
+impl Plan {
+    /// Calls `each` with every joined row it reads and their parents.
+    pub(super) fn for_each_join(&self, joins: &[Join], each: &mut dyn FnMut(JoinId)) {
+        match self {
+            Self::Known(_) => {}
+            Self::All(parts) | Self::Any(parts) => {
+                parts
+                    .iter()
+                    .for_each(|part| part.for_each_join(joins, each));
+            }
+            Self::Leaf(leaf) => leaf.for_each_join(joins, each),
+        }
+    }
+
+    /// Calls `each` with every leaf.
+    pub(super) fn for_each_leaf(&self, each: &mut dyn FnMut(&Leaf)) {
+        match self {
+            Self::Known(_) => {}
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().for_each(|part| part.for_each_leaf(each));
+            }
+            Self::Leaf(leaf) => each(leaf),
+        }
+    }
+
+    /// See [`Leaf::rejects_null`].
+    pub(super) fn rejects_null(&self, joins: &[Join], join: JoinId) -> bool {
+        match self {
+            Self::Known(known) => !known,
+            Self::All(parts) => parts.iter().any(|part| part.rejects_null(joins, join)),
+            Self::Any(parts) => parts.iter().all(|part| part.rejects_null(joins, join)),
+            Self::Leaf(leaf) => leaf.rejects_null(joins, join),
+        }
+    }
+
+    /// See [`Leaf::is_all_below`].
+    pub(super) fn is_all_below(&self, joins: &[Join], join: JoinId) -> bool {
+        match self {
+            Self::Known(_) => true,
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().all(|part| part.is_all_below(joins, join))
+            }
+            // "Every one" starts again at the row itself.
+            Self::Leaf(leaf) => !leaf.all && leaf.is_all_below(joins, join),
+        }
+    }
+}
+
+/// Whether following `join` from the row under judgement can give more than one row.
+pub(super) fn is_many(joins: &[Join], mut at: Option<JoinId>) -> bool {
+    while let Some(join) = at {
+        if joins[join].many {
+            return true;
+        }
+        at = joins[join].parent;
+    }
+    false
+}
+
+/// One bound expression of several over the same collection, equal paths joined once.
+pub(super) fn merge(parts: &[std::sync::Arc<Bound>]) -> Bound {
+    let mut joins: Vec<Join> = Vec::new();
+    let mut nodes = Vec::with_capacity(parts.len());
+    let mut merged = Bound {
+        node: Node::All(Vec::new()),
+        joins: Vec::new(),
+        needs_actor: false,
+        in_memory: true,
+        footprint: Vec::new(),
+        reads: Reads::default(),
+    };
+    for part in parts {
+        let mut ids: Vec<JoinId> = Vec::with_capacity(part.joins.len());
+        for join in &part.joins {
+            let known = joins.iter().position(|known| known.key == join.key);
+            ids.push(known.unwrap_or_else(|| {
+                let mut join = join.clone();
+                if let Some(parent) = join.parent {
+                    join.parent = Some(ids[parent]);
+                    join.kind = join.kind.with_parent(ids[parent]);
+                }
+                joins.push(join);
+                joins.len() - 1
+            }));
+        }
+        let mut node = part.node.clone();
+        node.remap(&|id| ids[id]);
+        nodes.push(node);
+        merged.reads.add(&part.reads);
+        merged.needs_actor |= part.needs_actor;
+        merged.in_memory &= part.in_memory;
+        for id in &part.footprint {
+            if !merged.footprint.contains(id) {
+                merged.footprint.push(id.clone());
+            }
+        }
+    }
+    merged.node = Node::All(nodes);
+    merged.joins = joins;
+    merged
+}

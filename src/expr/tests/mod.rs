@@ -1,0 +1,1 @@
+//! The language as a whole: tables of facts, and the evaluator against SQLite.
