@@ -88,6 +88,13 @@ impl FieldErrors {
         self.0.entry(key.into()).or_insert(Node::Leaf(error));
     }
 
+    /// Adds what a judgement found, if anything.
+    pub fn extend(&mut self, key: &str, error: Option<FieldError>) {
+        if let Some(error) = error {
+            self.add(key, error);
+        }
+    }
+
     /// Adds a whole branch under a key; an empty one is nothing.
     pub fn nest(&mut self, key: impl Into<String>, errors: Self) {
         if errors.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::{Field, FieldKind, boolean, date, geo_point, json as json_field, list, number};
 use crate::kit::json::{self, Json};
-use crate::kit::value::{Cell, Value};
+use crate::kit::value::Cell;
 
 /// Appends `cell` as the answer shows it. Cells that the field could not have stored (views, foreign tools) are cast.
 pub fn write_json(field: &Field, cell: Cell<'_>, out: &mut Vec<u8>) {
@@ -183,6 +183,7 @@ pub fn to_json(field: &Field, cell: Cell<'_>) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::value::Value;
     use crate::schema::field::blank_kind;
 
     fn shown(kind: &str, value: impl Into<Value>) -> String {

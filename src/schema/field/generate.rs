@@ -14,7 +14,7 @@ const OPEN_REPEAT_MAX: u32 = 5;
 ///
 /// # Errors
 /// A sentence when the pattern does not parse or asks for what cannot be generated.
-pub(super) fn from_pattern(pattern: &str) -> Result<String, String> {
+pub(in crate::schema) fn from_pattern(pattern: &str) -> Result<String, String> {
     let hir = ParserBuilder::new()
         .nest_limit(PATTERN_NEST_MAX)
         .build()

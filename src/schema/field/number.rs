@@ -82,7 +82,7 @@ pub(super) fn validate(
 }
 
 /// A fraction where only integers are allowed.
-pub(super) fn only_int() -> FieldError {
+pub(in crate::schema) fn only_int() -> FieldError {
     FieldError::new(
         "validation_only_int_constraint",
         "Decimal numbers are not allowed.",
@@ -90,7 +90,7 @@ pub(super) fn only_int() -> FieldError {
 }
 
 /// A number below `min`.
-pub(super) fn below_min(min: f64) -> FieldError {
+pub(in crate::schema) fn below_min(min: f64) -> FieldError {
     FieldError::new(
         "validation_min_number_constraint",
         format!("Must be greater or equal than {}.", json::number_text(min)),

@@ -85,14 +85,27 @@ fn compile(text: &str) -> Result<Regex, String> {
         .dfa_size_limit(PATTERN_COMPILED_BYTES_MAX)
         .nest_limit(PATTERN_NEST_MAX)
         .build()
-        .map_err(|error| {
-            let shown = error.to_string();
-            let last = shown.lines().last().unwrap_or("invalid").trim();
-            format!(
-                "error parsing regexp: {}: `{text}`",
-                last.strip_prefix("error: ").unwrap_or(last)
-            )
-        })
+        .map_err(|error| format!("error parsing regexp: {}: `{text}`", reason(&error)))
+}
+
+/// What is wrong, in the words of RE2 where the two engines mean the same.
+fn reason(error: &regex::Error) -> String {
+    const WORDS: [(&str, &str); 4] = [
+        ("unclosed group", "missing closing )"),
+        ("unopened group", "unexpected )"),
+        ("unclosed character class", "missing closing ]"),
+        (
+            "repetition operator missing expression",
+            "missing argument to repetition operator",
+        ),
+    ];
+    let shown = error.to_string();
+    let last = shown.lines().last().unwrap_or("invalid").trim();
+    let ours = last.strip_prefix("error: ").unwrap_or(last);
+    WORDS
+        .iter()
+        .find(|(theirs, _)| ours.contains(theirs))
+        .map_or_else(|| ours.to_owned(), |(_, words)| (*words).to_owned())
 }
 
 /// RE2 text as this engine reads it: `\w \d \s \b` are ASCII, and set operators inside classes are plain letters.
