@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::kit::clock::Clock;
+use crate::ops::settings::Settings;
 use crate::records::Records;
 use crate::store::Store;
 
@@ -24,6 +25,8 @@ pub struct Services {
     pub store: Store,
     /// Who people are.
     pub auth: Auth,
+    /// What operators chose.
+    pub settings: Settings,
     /// Records of all collections.
     pub records: Records,
 }

@@ -89,6 +89,11 @@ pub(super) fn pairs(text: &str) -> impl Iterator<Item = (CompactString, CompactS
         })
 }
 
+/// A segment of a path, decoded; `None` when an escape is broken.
+pub(super) fn unescape_path(text: &str) -> Option<CompactString> {
+    Some(percent_decode_str(text).decode_utf8().ok()?.into())
+}
+
 fn unescape(text: &str) -> Option<CompactString> {
     if !text.contains(['%', '+']) {
         return Some(CompactString::from(text));
@@ -107,7 +112,8 @@ fn unescape(text: &str) -> Option<CompactString> {
     Some(percent_decode_str(&spaced).decode_utf8_lossy().into())
 }
 
-fn first_values(query: &str) -> Vec<(CompactString, CompactString)> {
+/// The first value of each name of a query string.
+pub(super) fn first_values(query: &str) -> Vec<(CompactString, CompactString)> {
     let mut values: Vec<(CompactString, CompactString)> = Vec::new();
     for (name, value) in pairs(query) {
         // Query strings are short: a scan is cheaper than a map, and FORM_PAIRS_MAX bounds it.

@@ -2,6 +2,7 @@
 //! What happens around every handler is in `layer`; paths are exact (a trailing slash is another path) and there is no 405.
 
 pub mod answer;
+mod batch;
 pub mod body;
 pub mod error;
 mod excerpt;
@@ -15,7 +16,7 @@ mod server;
 mod statics;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub use server::serve;
 
@@ -35,6 +36,7 @@ fn routes(app: App) -> Router {
                 .patch(records::update)
                 .delete(records::delete),
         )
+        .route("/api/batch", post(batch::batch))
         // What no path above takes: static files for GET and HEAD, 404 for the rest.
         .fallback(statics::fallback)
         .method_not_allowed_fallback(statics::fallback)

@@ -4,6 +4,8 @@
 pub const BODY_BYTES_MAX: u64 = 32 << 20;
 /// Bytes of a batch body when `batch.maxBodySize` is 0 (contract 1.10); past it 413.
 pub const BATCH_BODY_BYTES_MAX: u64 = 128 << 20;
+/// Code points of the URL of one request in a batch (contract 8); past it 400.
+pub const BATCH_URL_CHARS_MAX: usize = 2_000;
 /// Levels of nesting in a JSON body: far beyond any record, well within a thread's stack; past it 400.
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Parts of one multipart body: fields and files together; past it 400.

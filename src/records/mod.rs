@@ -3,6 +3,7 @@
 
 pub mod access;
 mod account;
+pub mod batch;
 mod check;
 pub mod create;
 pub mod draft;

@@ -202,7 +202,11 @@ impl Records {
         Ok(())
     }
 
-    async fn hash(&self, draft: &mut Draft) -> Result<(), Error> {
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) async fn hash(&self, draft: &mut Draft) -> Result<(), Error> {
         for password in &mut draft.passwords {
             if !password.plain.is_empty() {
                 let hash = self.passwords.hash(&password.plain).await?;
@@ -214,7 +218,7 @@ impl Records {
 
     /// Checks `oldPassword`, when there is one, against the hash stored now. The transaction then compares hashes: a
     /// password changed in between is not proven.
-    async fn prove_old_password(
+    pub(super) async fn prove_old_password(
         &self,
         call: &Call,
         id: &str,
