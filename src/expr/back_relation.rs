@@ -5,11 +5,8 @@ use std::sync::Arc;
 use crate::schema::{Collection, FieldKind, Schema};
 
 /// The collection and the position of its relation field that `name` means from `target`.
-pub(super) fn find(
-    schema: &Schema,
-    target: &Collection,
-    name: &str,
-) -> Option<(Arc<Collection>, usize)> {
+#[must_use]
+pub fn find(schema: &Schema, target: &Collection, name: &str) -> Option<(Arc<Collection>, usize)> {
     // Both halves may contain the word themselves: the last split that resolves is meant.
     name.rmatch_indices("_via_").find_map(|(at, word)| {
         let referrer = schema.find(&name[..at])?;
@@ -24,7 +21,8 @@ pub(super) fn find(
 }
 
 /// Whether a unique index over `column` alone makes sure that at most one record points to another.
-pub(super) fn is_unique(collection: &Collection, column: &str) -> bool {
+#[must_use]
+pub fn is_unique(collection: &Collection, column: &str) -> bool {
     collection.indexes.iter().any(|index| {
         let lower = index.to_ascii_lowercase();
         let Some((head, rest)) = lower.split_once('(') else {

@@ -2,7 +2,7 @@
 //! saying the same for every row. Pure: no I/O. Only `sql` writes SQL text.
 
 mod ast;
-mod back_relation;
+pub mod back_relation;
 mod bind;
 mod bound;
 mod catalog;

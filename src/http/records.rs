@@ -8,6 +8,7 @@ use super::answer::{self, Answer};
 use super::body::Unread;
 use super::error::Fault;
 use super::extract::At;
+use super::fields::Picker;
 use crate::app::App;
 use crate::call::Call;
 use crate::kit::limits::BODY_BYTES_MAX;
@@ -22,7 +23,12 @@ pub(super) async fn list(
 ) -> Answer {
     app.records.known(&collection)?;
     let call = with_body(call, body).await?;
-    let page = app.records.list(&call, &collection).await?;
+    let only = plain_fields(&call);
+    let picked = only.is_some();
+    let page = app.records.list(&call, &collection, only).await?;
+    if picked {
+        return Ok(answer::picked(page));
+    }
     answer::json(&call, page)
 }
 
@@ -75,6 +81,13 @@ pub(super) async fn delete(
     let call = with_body(call, body).await?;
     app.records.delete(&call, &collection, &id).await?;
     Ok(answer::no_content())
+}
+
+/// The names in `fields` when they are top-level ones only: the encoder then writes nothing else.
+fn plain_fields(call: &Call) -> Option<Vec<String>> {
+    let picker = Picker::of(call).ok().flatten()?;
+    let names = picker.plain_names()?;
+    Some(names.into_iter().map(str::to_owned).collect())
 }
 
 /// The call with what was submitted, which rules see even where nothing is written.

@@ -9,6 +9,7 @@ use compact_str::CompactString;
 use super::access::{self, Gate};
 use super::{Error, Sight};
 use crate::call::{Call, Context};
+use crate::expr::back_relation;
 use crate::kit::json;
 use crate::kit::limits::{
     ANSWER_BYTES_MAX, BACK_RELATION_EXPAND_MAX, EXPAND_DEPTH_MAX, EXPAND_PATHS_MAX,
@@ -209,18 +210,15 @@ impl Expander<'_> {
         collection: &Collection,
         name: &str,
     ) -> Option<(Arc<Collection>, usize)> {
-        let (source, field) = name.split_once("_via_").or_else(|| {
+        let old = || {
             let (source, field) = name.strip_suffix(')')?.split_once('(')?;
-            Some((source, field))
-        })?;
-        let source = self.tx.catalog().find(source)?;
-        let index = source.field_index(field)?;
-        match &source.fields[index].kind {
-            FieldKind::Relation(options) if options.collection_id == collection.id => {
-                Some((Arc::clone(source), index))
-            }
-            _ => None,
-        }
+            back_relation::find(
+                self.tx.catalog(),
+                collection,
+                &format!("{source}_via_{field}"),
+            )
+        };
+        back_relation::find(self.tx.catalog(), collection, name).or_else(old)
     }
 
     fn forward(
@@ -293,7 +291,7 @@ impl Expander<'_> {
                 }
             }
         }
-        let single = is_unique(&source, &source.fields[field].name);
+        let single = back_relation::is_unique(&source, &source.fields[field].name);
         Ok(Reached {
             collection: source,
             records: found,
@@ -323,21 +321,6 @@ fn filter_of(gate: &Gate) -> Option<&crate::expr::Filter> {
         Gate::Where(filter) => Some(filter),
         Gate::Open | Gate::Broken(_) => None,
     }
-}
-
-/// Whether a unique index over `column` alone makes sure that at most one record points to another.
-fn is_unique(collection: &Collection, column: &str) -> bool {
-    collection.indexes.iter().any(|index| {
-        let lower = index.to_ascii_lowercase();
-        let Some((columns, _)) = lower
-            .split_once('(')
-            .and_then(|(_, rest)| rest.rsplit_once(')'))
-        else {
-            return false;
-        };
-        lower.split_whitespace().nth(1) == Some("unique")
-            && columns.trim().trim_matches(['`', '"', '[', ']']) == column.to_ascii_lowercase()
-    })
 }
 
 fn object<'m>(members: impl Iterator<Item = (&'m CompactString, &'m Vec<u8>)>) -> Vec<u8> {

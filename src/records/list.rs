@@ -1,5 +1,7 @@
 //! Reading a page of records: rule AND filter as one condition, rows written straight to bytes.
 
+use std::sync::Arc;
+
 use super::access::{self, Gate};
 use super::expand::{self, Paths};
 use super::{Error, Sight};
@@ -121,7 +123,7 @@ struct Bound {
 fn bind(
     catalog: &Catalog,
     call: &Call,
-    collection: &Collection,
+    collection: &Arc<Collection>,
     gate: Gate,
     query: &ListQuery,
 ) -> Result<Bound, Error> {
@@ -145,7 +147,11 @@ fn bind(
     } else {
         Some(catalog.sort(collection, &query.sort, guard).map_err(bad)?)
     };
-    let guess = matches!(gate, Gate::Where(_)) && asked.is_some();
+    let asked = match (asked, sort.as_ref().and_then(Sort::restriction)) {
+        (Some(asked), Some(restriction)) => Some(asked.and(restriction)),
+        (asked, restriction) => asked.or_else(|| restriction.cloned()),
+    };
+    let guess = matches!(gate, Gate::Where(_)) && !query.filter.is_empty();
     let filter = match (gate, asked) {
         (Gate::Broken(error), _) => return Err(Error::BadQuery(error)),
         (Gate::Open, asked) => asked,
@@ -163,11 +169,18 @@ fn bind(
 ///
 /// # Errors
 /// As the contract's precedence says (1.5).
-pub fn list(tx: &ReadTx<'_>, call: &Call, name: &str) -> Result<Listed, Error> {
+pub fn list(
+    tx: &ReadTx<'_>,
+    call: &Call,
+    name: &str,
+    only: Option<Vec<String>>,
+) -> Result<Listed, Error> {
     let catalog = tx.catalog();
     let collection = access::collection(catalog, name)?;
     let gate = access::gate(catalog, call, collection, Action::List)?;
-    let query = &ListQuery::of(call)?;
+    let mut query = ListQuery::of(call)?;
+    query.only = only;
+    let query = &query;
     let bound = bind(catalog, call, collection, gate, query)?;
     let mut select = Select::all(catalog, call, collection);
     select.filter = bound.filter.as_ref();
@@ -205,7 +218,7 @@ fn write_rows(
     tx: &ReadTx<'_>,
     call: &Call,
     select: &Select<'_>,
-    collection: &std::sync::Arc<Collection>,
+    collection: &Arc<Collection>,
     query: &ListQuery,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
@@ -234,7 +247,7 @@ fn write_expanded(
     tx: &ReadTx<'_>,
     call: &Call,
     select: &Select<'_>,
-    collection: &std::sync::Arc<Collection>,
+    collection: &Arc<Collection>,
     query: &ListQuery,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
@@ -246,7 +259,7 @@ fn write_expanded(
 fn write_records(
     tx: &ReadTx<'_>,
     call: &Call,
-    collection: &std::sync::Arc<Collection>,
+    collection: &Arc<Collection>,
     records: &[Record],
     query: &ListQuery,
     out: &mut Vec<u8>,
@@ -293,7 +306,6 @@ mod tests {
     use super::*;
     use crate::call::Actor;
     use crate::kit::time::Timestamp;
-    use std::sync::Arc;
 
     fn asked(pairs: &[(&str, &str)]) -> Result<ListQuery, Error> {
         let mut call = Call::new(Actor::Guest, Timestamp::from_millis(0));

@@ -39,7 +39,7 @@ impl Records {
         }
     }
 
-    /// One page of a collection, encoded.
+    /// One page of a collection, encoded; `only` names the keys of records to give, `None` is all.
     ///
     /// # Errors
     /// As the contract's precedence says (1.5).
@@ -47,7 +47,7 @@ impl Records {
         let (asker, name) = (call.clone(), CompactString::from(collection));
         let listed = self
             .store
-            .read(move |tx| list::list(tx, &asker, &name))
+            .read(move |tx| list::list(tx, &asker, &name, only))
             .await?;
         if listed.guess && self.guesses.suspicious(call) {
             let millis = u64::from(u16::from_le_bytes(crate::kit::id::random_bytes()));

@@ -8,7 +8,7 @@ use crate::call::Call;
 use crate::expr::{Catalog, Filter, Root, Sort};
 use crate::kit::sql::Sql;
 use crate::kit::value::Value;
-use crate::schema::{Collection, CollectionId, FieldKind, Record};
+use crate::schema::{Collection, CollectionId, Record};
 use crate::store::{ReadTx, StoreError};
 
 /// The name under which a query's own row is known to filters and sorts.
@@ -205,34 +205,7 @@ impl ReadTx<'_> {
         filter: &Filter,
         record: &Record,
     ) -> Result<bool, StoreError> {
-        let mut sql = Sql::new();
-        sql.push("SELECT 1 FROM (SELECT ");
-        for (index, field) in record.collection().fields.iter().enumerate() {
-            if index > 0 {
-                sql.push(", ");
-            }
-            push_typed(&field.kind, &record.cells()[index], &mut sql);
-            sql.push(" AS ").ident(&field.name);
-        }
-        sql.push(") AS ").ident(ROW).push(" WHERE (");
-        filter.write_sql(self.catalog(), Root::Table(ROW), call, &mut sql);
-        sql.push(")");
-        self.exists(&sql)
-    }
-}
-
-/// A bound cell that compares as the column of its field would.
-fn push_typed(kind: &FieldKind, value: &Value, sql: &mut Sql) {
-    let affinity = match kind {
-        FieldKind::Number(_) | FieldKind::Bool => " AS NUMERIC)",
-        FieldKind::Json(_) | FieldKind::GeoPoint => "",
-        _ if kind.is_multiple() => "",
-        _ => " AS TEXT)",
-    };
-    if affinity.is_empty() {
-        sql.arg(value.clone());
-    } else {
-        sql.push("CAST(").arg(value.clone()).push(affinity);
+        self.exists(&filter.write_select_for_row(self.catalog(), call, record))
     }
 }
 
