@@ -43,7 +43,12 @@ impl Records {
     ///
     /// # Errors
     /// As the contract's precedence says (1.5).
-    pub async fn list(&self, call: &Call, collection: &str) -> Result<Vec<u8>, Error> {
+    pub async fn list(
+        &self,
+        call: &Call,
+        collection: &str,
+        only: Option<Vec<String>>,
+    ) -> Result<Vec<u8>, Error> {
         let (asker, name) = (call.clone(), CompactString::from(collection));
         let listed = self
             .store
