@@ -3,12 +3,12 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Passwords};
 use crate::config::Config;
 use crate::kit::clock::Clock;
-use crate::ops::settings::Settings;
+use crate::ops::{self, Settings};
 use crate::records::Records;
-use crate::store::Store;
+use crate::store::{Access, OpenOptions, Store, StoreError};
 
 /// All services. Cheap to clone: one reference count.
 #[derive(Clone, Debug)]
@@ -23,15 +23,65 @@ pub struct Services {
     pub clock: Clock,
     /// The database.
     pub store: Store,
+    /// What superusers have set.
+    pub settings: Settings,
     /// Who people are.
     pub auth: Auth,
-    /// What operators chose.
-    pub settings: Settings,
     /// Records of all collections.
     pub records: Records,
 }
 
+/// Why the application cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] ops::Error),
+    /// The operating system has no more threads.
+    #[error("cannot start a thread: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
 impl App {
+    /// Opens the floors from the lowest to the highest.
+    ///
+    /// # Errors
+    /// When the directory or its settings cannot be used.
+    pub async fn open(config: Config, clock: Clock, access: Access) -> Result<Self, OpenError> {
+        let store = Store::open(&OpenOptions {
+            durable: config.durable,
+            query_timeout: config.query_timeout,
+            access,
+            safety_copy: config.safety_copy,
+            ..OpenOptions::new(&config.dir, clock.clone())
+        })?;
+        let settings = Settings::open(
+            store.clone(),
+            config.encryption_key.clone(),
+            config.encryption_env.clone(),
+        )
+        .await?;
+        let passwords = Passwords::start(config.scheme)?;
+        let auth = Auth::new(store.clone(), passwords.clone());
+        let records = Records::new(store.clone(), passwords);
+        Ok(Self::new(Services {
+            config,
+            clock,
+            store,
+            settings,
+            auth,
+            records,
+        }))
+    }
+
+    /// Shuts down, the highest floor first. Blocks until everything that was promised is on the disk.
+    pub fn close(&self) {
+        self.store.close();
+    }
+
     /// Ties services together.
     #[must_use]
     pub fn new(services: Services) -> Self {

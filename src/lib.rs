@@ -4,6 +4,7 @@
 pub mod app;
 pub mod auth;
 pub mod call;
+pub mod cli;
 pub mod config;
 pub mod expr;
 pub mod files;

@@ -1,3 +1,11 @@
 //! The program: parse, call, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use burrow::cli;
+use burrow::config::Arguments;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::run(Arguments::parse())
+}

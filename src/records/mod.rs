@@ -22,3 +22,4 @@ pub use error::Error;
 pub use list::{ListQuery, Listed};
 pub use service::{Records, delete};
 pub use sight::{Lens, Sight};
+pub use system::INSTALLER_EMAIL;

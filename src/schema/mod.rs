@@ -20,5 +20,5 @@ pub use draft::{Draft, DraftError};
 pub use error::{FieldError, FieldErrors};
 pub use field::{Field, FieldKind};
 pub use record::{Record, RecordId};
-pub use set::Schema;
+pub use set::{SUPERUSERS, Schema};
 pub use stored::{StoredCollection, StoredError, write_json};

@@ -10,7 +10,7 @@ use super::field::FieldKind;
 use super::layout::Layout;
 
 /// Name of the collection of superusers.
-pub(super) const SUPERUSERS: &str = "_superusers";
+pub const SUPERUSERS: &str = "_superusers";
 
 /// All collections, by id and by name; `generation` grows with every change and keys the caches of compiled things.
 #[derive(Clone, Debug, Default)]

@@ -234,6 +234,17 @@ impl<'a> ReadTx<'a> {
         log::last_position(self.connection).map(Position)
     }
 
+    /// Whether the migration `file` is recorded as applied.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn migration_applied(&self, file: &str) -> Result<bool, StoreError> {
+        let mut sql = Sql::new();
+        sql.push("SELECT 1 FROM _migrations WHERE file = ")
+            .arg(file);
+        self.exists(&sql)
+    }
+
     /// The value of the row `id` of `_params`.
     ///
     /// # Errors

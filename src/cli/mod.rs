@@ -1,0 +1,9 @@
+//! The command line: one file a command. Exit codes are stable: 0 done, 1 failed, 2 wrong usage, 3 the data directory
+//! is in use by another server.
+
+mod console;
+mod run;
+mod serve;
+mod superuser;
+
+pub use run::run;

@@ -1,0 +1,57 @@
+//! From arguments to the command.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use tracing::level_filters::LevelFilter;
+
+use super::console::{Console, Failure};
+use super::{serve, superuser};
+use crate::config::{Arguments, Command, Common, LogFormat};
+
+/// Runs the command of `arguments` to its end.
+#[must_use]
+pub fn run(arguments: Arguments) -> ExitCode {
+    let console = Console {
+        json: arguments.common.json,
+    };
+    let Some(command) = arguments.command else {
+        console.say(&Arguments::command().render_help().to_string(), &[]);
+        return ExitCode::SUCCESS;
+    };
+    let common = arguments.common;
+    let config = common.config();
+    start_log(&common, config.dev);
+    let done = match command {
+        Command::Serve(flags) => serve::serve(console, &common, config, &flags),
+        Command::Superuser(command) => superuser::superuser(console, config, command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => console.complain(&failure),
+    }
+}
+
+/// Our own log lines go to standard error.
+fn start_log(common: &Common, dev: bool) {
+    let level = if dev {
+        LevelFilter::DEBUG
+    } else {
+        LevelFilter::WARN
+    };
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr);
+    match common.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// A runtime for a command that does one thing.
+pub(super) fn small_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::message(format!("cannot start: {error}")))
+}

@@ -1,0 +1,172 @@
+//! `serve`: opens the directory, listens, says where, and ends politely.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::console::{Console, Failure};
+use super::superuser;
+use crate::app::App;
+use crate::config::{Common, Config, Serve};
+use crate::http;
+use crate::kit::clock::Clock;
+use crate::kit::task::Task;
+use crate::store::{Access, ReadTx, StoreError};
+
+/// How long open requests may go on after the signal to end.
+const GRACE: Duration = Duration::from_secs(1);
+/// How often the server looks for commands that wrote beside it.
+const NEIGHBOUR_LOOK: Duration = Duration::from_millis(100);
+
+/// Runs the command until a signal ends it.
+pub(super) fn serve(
+    console: Console,
+    common: &Common,
+    mut config: Config,
+    flags: &Serve,
+) -> Result<(), Failure> {
+    if flags.https.is_some() || !flags.domains.is_empty() {
+        return Err(Failure::message(
+            "HTTPS is not supported yet: serve HTTP with --http and let a proxy do it",
+        ));
+    }
+    config.origins.clone_from(&flags.origins);
+    if !common.without_hooks {
+        refuse_hooks(&common.hooks_dir(&config))?;
+    }
+    let migrations = common.migrations_dir(&config);
+    let without_migrations = common.without_hooks;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::message(format!("cannot start: {error}")))?;
+    let app = runtime.block_on(App::open(config, Clock::system(), Access::Alone))?;
+    let ended = runtime.block_on(async {
+        if !without_migrations {
+            refuse_migrations(&app, &migrations)?;
+        }
+        listen(console, &app, &flags.http).await
+    });
+    // Whatever outlived its grace ends here, and lets go of the database.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    app.close();
+    ended
+}
+
+async fn listen(console: Console, app: &App, address: &str) -> Result<(), Failure> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::message(format!("cannot listen at {address}: {error}")))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::message(format!("cannot listen: {error}")))?;
+    let stop = signal()?;
+    greet(console, app, address);
+    let _installer = Task::spawn(offer_installer(console, app.clone(), address));
+    let _neighbours = Task::spawn(look_for_neighbours(app.clone()));
+    http::serve(app.clone(), listener, stop, GRACE).await;
+    Ok(())
+}
+
+fn greet(console: Console, app: &App, address: SocketAddr) {
+    let time = app.clock.now().to_text();
+    let time = time.get(..19).unwrap_or("");
+    let text = format!(
+        "{time} Server started at http://{address}\n  REST API:  http://{address}/api/\n  Dashboard: http://{address}/_/"
+    );
+    let url = format!("http://{address}");
+    console.say(&text, &[("event", "started".into()), ("url", url.into())]);
+}
+
+async fn offer_installer(console: Console, app: App, address: SocketAddr) {
+    match superuser::installer_token(&app).await {
+        Ok(Some(token)) => {
+            let link = format!("http://{address}/_/#/pbinstall/{token}");
+            let text = format!(
+                "\nThere is no superuser yet. Open this link in a browser to make one (good for 30 minutes):\n\n  {link}\n\n\
+                 or run: burrow superuser upsert EMAIL PASS\n"
+            );
+            console.say(
+                &text,
+                &[("event", "installer".into()), ("url", link.into())],
+            );
+        }
+        Ok(None) => {}
+        Err(failure) => tracing::error!(?failure, "cannot offer to make the first superuser"),
+    }
+}
+
+async fn look_for_neighbours(app: App) {
+    let mut tick = tokio::time::interval(NEIGHBOUR_LOOK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        app.store.notice_neighbours();
+    }
+}
+
+/// Resolves at the signal to end.
+#[cfg(unix)]
+fn signal() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error| Failure::message(format!("cannot wait for signals: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Resolves at the signal to end.
+#[cfg(not(unix))]
+fn signal() -> Result<impl Future<Output = ()>, Failure> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+/// People keep checks in their hooks: starting without them could let through what they forbid.
+fn refuse_hooks(dir: &Path) -> Result<(), Failure> {
+    match names(dir, ".pb.js").first() {
+        None => Ok(()),
+        Some(name) => Err(Failure::message(format!(
+            "{} holds hooks ({name}), which this version cannot run; --without-hooks starts all the same",
+            dir.display()
+        ))),
+    }
+}
+
+/// Migrations that were not applied would leave the collections other than the application expects.
+fn refuse_migrations(app: &App, dir: &Path) -> Result<(), Failure> {
+    for name in names(dir, ".js") {
+        let applied = |tx: &ReadTx<'_>| -> Result<_, StoreError> { tx.migration_applied(&name) };
+        if !app.store.read_now(applied)? {
+            return Err(Failure::message(format!(
+                "{} holds a migration that was not applied ({name}), and this version cannot apply it; \
+                 --without-hooks starts all the same",
+                dir.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Names of the files in `dir` that end so, in order; none when there is no such directory.
+fn names(dir: &Path, end: &str) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(end))
+        .collect();
+    names.sort();
+    names
+}
