@@ -162,3 +162,15 @@ pub const CONSOLE_QUERY_CHARS_MAX: usize = 5_000;
 pub const LOG_JOBS_MAX: usize = 256;
 /// Log entries waiting to be written; past it the oldest are dropped and counted.
 pub const LOG_QUEUE_MAX: usize = 10_000;
+/// Log entries written at once; that many waiting are written without further delay.
+pub const LOG_BATCH_MAX: usize = 200;
+/// Seconds that a log entry waits for others before it is written.
+pub const LOG_DELAY_SECS: u64 = 3;
+/// Bytes of a log entry's data when `logs.maxDataSize` is 0 (contract-auth 5.1).
+pub const LOG_DATA_BYTES_DEFAULT: usize = 16 << 10;
+/// Characters of a URL in the request log (contract-auth 6.1).
+pub const LOG_URL_CHARS_MAX: usize = 3_000;
+/// Characters of other request headers in the request log (contract-auth 6.1).
+pub const LOG_HEADER_CHARS_MAX: usize = 2_000;
+/// Windows of the rate limiter that are counted at a time; further clients share one.
+pub const RATE_WINDOWS_MAX: usize = 100_000;

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod id;
 pub mod json;
 pub mod limits;
+pub mod paging;
 pub mod secret;
 pub mod sql;
 pub mod task;

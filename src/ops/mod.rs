@@ -2,7 +2,9 @@
 
 pub mod cron;
 mod error;
+mod limiter;
 pub mod settings;
 
 pub use error::Error;
+pub use limiter::Limiter;
 pub use settings::Settings;

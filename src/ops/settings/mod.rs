@@ -9,4 +9,4 @@ mod validate;
 pub use document::{
     Backups, Batch, Document, Logs, Meta, RateLimits, RateRule, S3, Smtp, TrustedProxy,
 };
-pub use service::Settings;
+pub use service::{InForce, Settings};

@@ -1,19 +1,55 @@
 //! Holding, reading and changing the settings.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use tokio::sync::Notify;
 
 use super::document::Document;
 use super::{crypt, merge, validate};
 use crate::kit::json::Json;
 use crate::kit::secret::Secret;
+use crate::kit::task::Task;
 use crate::kit::value::Value;
 use crate::ops::Error;
-use crate::store::Store;
+use crate::store::{ChangeKind, Store};
 
 /// Row of `_params` that holds the document.
 const ROW: &str = "settings";
+
+/// Settings that hold now, with what is read from them once.
+#[derive(Clone, Debug, Default)]
+pub struct InForce {
+    document: Document,
+    /// Where superusers may come from; empty is anywhere.
+    pub superuser_networks: Vec<IpNet>,
+    /// Who is not limited.
+    pub excluded_networks: Vec<IpNet>,
+}
+
+impl InForce {
+    /// What follows from a document.
+    #[must_use]
+    pub fn new(document: Document) -> Self {
+        let networks =
+            |texts: &[String]| texts.iter().filter_map(|t| validate::network(t)).collect();
+        Self {
+            superuser_networks: networks(&document.superuser_ips),
+            excluded_networks: networks(&document.rate_limits.excluded_ips),
+            document,
+        }
+    }
+}
+
+impl Deref for InForce {
+    type Target = Document;
+
+    fn deref(&self) -> &Document {
+        &self.document
+    }
+}
 
 /// The settings service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,9 +60,11 @@ struct Inner {
     store: Store,
     key: Option<Secret<String>>,
     key_name: String,
-    current: ArcSwap<Document>,
+    current: ArcSwap<InForce>,
     /// One change at a time: the next merges over what the last one made.
     changing: tokio::sync::Mutex<()>,
+    /// Reads them again when somebody else changed them.
+    watch: parking_lot::Mutex<Option<Task>>,
 }
 
 impl Settings {
@@ -46,16 +84,43 @@ impl Settings {
             key_name,
             current: ArcSwap::default(),
             changing: tokio::sync::Mutex::new(()),
+            watch: parking_lot::Mutex::new(None),
         }));
         if !settings.reload().await? {
             settings.save(Document::fresh()).await?;
         }
+        settings.watch();
         Ok(settings)
+    }
+
+    /// Another process, or the console, may change the row: every change of the schema kind makes us look.
+    fn watch(&self) {
+        let changed = Arc::new(Notify::new());
+        let notify = Arc::clone(&changed);
+        self.0.store.on_commit(move |group| {
+            let concerns = |kind: &ChangeKind| matches!(kind, ChangeKind::Schema);
+            if group.changes.iter().any(|change| concerns(&change.kind)) {
+                notify.notify_one();
+            }
+        });
+        let weak = Arc::downgrade(&self.0);
+        let task = Task::spawn(async move {
+            loop {
+                changed.notified().await;
+                let Some(inner) = weak.upgrade() else {
+                    return;
+                };
+                if let Err(error) = Self(inner).reload().await {
+                    tracing::error!(%error, "the settings cannot be read: the last ones stay in force");
+                }
+            }
+        });
+        *self.0.watch.lock() = Some(task);
     }
 
     /// The settings in force.
     #[must_use]
-    pub fn current(&self) -> Arc<Document> {
+    pub fn current(&self) -> Arc<InForce> {
         self.0.current.load_full()
     }
 
@@ -72,7 +137,9 @@ impl Settings {
         let Some(row) = row else {
             return Ok(false);
         };
-        self.0.current.store(Arc::new(self.decode(&row)?));
+        self.0
+            .current
+            .store(Arc::new(InForce::new(self.decode(&row)?)));
         Ok(true)
     }
 
@@ -80,7 +147,7 @@ impl Settings {
     ///
     /// # Errors
     /// When the result does not hold, or cannot be saved.
-    pub async fn update(&self, patch: &Json) -> Result<Arc<Document>, Error> {
+    pub async fn update(&self, patch: &Json) -> Result<Arc<InForce>, Error> {
         let _one_at_a_time = self.0.changing.lock().await;
         let document = merge::merged(&self.current(), patch)?;
         let errors = validate::errors(&document);
@@ -97,25 +164,25 @@ impl Settings {
     pub async fn edit(
         &self,
         change: impl FnOnce(&mut Document) + Send,
-    ) -> Result<Arc<Document>, Error> {
+    ) -> Result<Arc<InForce>, Error> {
         let _one_at_a_time = self.0.changing.lock().await;
         let mut document = Document::clone(&self.current());
         change(&mut document);
-        if document == *self.current() {
+        if document == **self.current() {
             return Ok(self.current());
         }
         self.save(document).await
     }
 
-    async fn save(&self, document: Document) -> Result<Arc<Document>, Error> {
+    async fn save(&self, document: Document) -> Result<Arc<InForce>, Error> {
         let row = self.encode(&document)?;
         self.0
             .store
             .write(move |tx| Ok::<_, Error>(tx.set_param(ROW, &row)?))
             .await?;
-        let document = Arc::new(document);
-        self.0.current.store(Arc::clone(&document));
-        Ok(document)
+        let in_force = Arc::new(InForce::new(document));
+        self.0.current.store(Arc::clone(&in_force));
+        Ok(in_force)
     }
 
     /// Text as a BLOB in the clear, as TEXT under a key: as PocketBase keeps them.

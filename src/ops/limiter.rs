@@ -1,0 +1,248 @@
+//! How often a client may ask: fixed windows by rule and address, in memory (contract-auth 6.4).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::settings::{InForce, RateRule, Settings};
+use crate::call::{Actor, Call};
+use crate::kit::limits::RATE_WINDOWS_MAX;
+use crate::schema::Collection;
+
+/// The limiter. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Limiter(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    windows: Mutex<Windows>,
+}
+
+#[derive(Debug, Default)]
+struct Windows {
+    /// The rules that the windows were counted under: other rules start anew, other settings do not.
+    rules: Vec<RateRule>,
+    by_key: HashMap<Key, Window>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    bucket: String,
+    /// `None` is everybody for whom there was no room any more.
+    client: Option<IpAddr>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    start_secs: i64,
+    end_secs: i64,
+    used: i64,
+}
+
+impl Limiter {
+    /// A limiter under `settings`.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self(Arc::new(Inner {
+            settings,
+            windows: Mutex::default(),
+        }))
+    }
+
+    /// Whether limits are on and bind this caller.
+    #[must_use]
+    pub fn binds(&self, call: &Call) -> bool {
+        let settings = self.0.settings.current();
+        settings.rate_limits.enabled
+            && !call.actor.is_superuser()
+            && !settings
+                .excluded_networks
+                .iter()
+                .any(|network| network.contains(&call.client_ip))
+    }
+
+    /// Counts a request to a path; `false` when it is one too many.
+    #[must_use]
+    pub fn admits_path(&self, call: &Call, path: &str) -> bool {
+        let candidates = [format!("{} {path}", call.method), path.to_owned()];
+        self.admits(call, &candidates, |rule| {
+            format!("{}{}", rule.label, rule.audience)
+        })
+    }
+
+    /// Counts an action on a collection, asked for by `path`; `false` when it is one too many. Every spelling of the
+    /// collection in the path shares one window.
+    #[must_use]
+    pub fn admits_action(
+        &self,
+        call: &Call,
+        collection: &Collection,
+        actions: &[&str],
+        path: &str,
+    ) -> bool {
+        let own = actions
+            .iter()
+            .map(|action| format!("{}:{action}", collection.name));
+        let any = actions.iter().map(|action| format!("*:{action}"));
+        let candidates: Vec<String> = own
+            .chain(any)
+            .chain([format!("{} {path}", call.method), path.to_owned()])
+            .collect();
+        self.admits(call, &candidates, |rule| {
+            format!(
+                "{} {} {}",
+                collection.id.as_str(),
+                actions.join(" "),
+                rule.audience
+            )
+        })
+    }
+
+    fn admits(
+        &self,
+        call: &Call,
+        candidates: &[String],
+        bucket: impl Fn(&RateRule) -> String,
+    ) -> bool {
+        let settings = self.0.settings.current();
+        let Some(rule) = rule_for(&settings, &call.actor, candidates) else {
+            return true;
+        };
+        let mut windows = self.0.windows.lock();
+        if windows.rules != settings.rate_limits.rules {
+            windows.by_key.clear();
+            windows.rules.clone_from(&settings.rate_limits.rules);
+        }
+        windows.take(bucket(rule), call, rule)
+    }
+}
+
+impl Windows {
+    fn take(&mut self, bucket: String, call: &Call, rule: &RateRule) -> bool {
+        let now = call.now.as_secs();
+        let mut key = Key {
+            bucket,
+            client: Some(network_of(call.client_ip)),
+        };
+        if self.by_key.len() >= RATE_WINDOWS_MAX && !self.by_key.contains_key(&key) {
+            self.by_key.retain(|_, window| now < window.end_secs);
+            // Nobody's counter is thrown away while it runs: further clients share one instead.
+            if self.by_key.len() >= RATE_WINDOWS_MAX {
+                key.client = None;
+            }
+        }
+        let fresh = Window {
+            start_secs: now,
+            end_secs: now.saturating_add(rule.duration),
+            used: 0,
+        };
+        let window = self.by_key.entry(key).or_insert(fresh);
+        // A clock that was set back must not lock anybody out for longer than a window.
+        if now >= window.end_secs || now < window.start_secs {
+            *window = fresh;
+        }
+        window.used = window.used.saturating_add(1);
+        window.used <= rule.max_requests
+    }
+}
+
+/// The one rule that applies: for each candidate a rule of that label, else the first rule that is a prefix of it.
+fn rule_for<'a>(
+    settings: &'a InForce,
+    actor: &Actor,
+    candidates: &[String],
+) -> Option<&'a RateRule> {
+    let audience = match actor {
+        Actor::Guest => "@guest",
+        Actor::Auth(_) => "@auth",
+    };
+    let fits = |rule: &&RateRule| rule.audience.is_empty() || rule.audience == audience;
+    let rules = || settings.rate_limits.rules.iter().filter(fits);
+    candidates.iter().find_map(|candidate| {
+        rules()
+            .find(|rule| rule.label == *candidate)
+            .or_else(|| rules().find(|rule| is_prefix(&rule.label, candidate)))
+    })
+}
+
+fn is_prefix(label: &str, candidate: &str) -> bool {
+    label
+        .strip_suffix('/')
+        .is_some_and(|_| candidate.starts_with(label) || candidate == &label[..label.len() - 1])
+}
+
+/// One client: an IPv4 address, or the /64 that one household or machine has of IPv6.
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => {
+            let bits = u128::from(v6) >> 64 << 64;
+            IpAddr::V6(bits.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::time::Timestamp;
+
+    fn rule(label: &str, audience: &str, max_requests: i64) -> RateRule {
+        RateRule {
+            label: label.to_owned(),
+            audience: audience.to_owned(),
+            duration: 10,
+            max_requests,
+        }
+    }
+
+    fn settings(rules: Vec<RateRule>) -> InForce {
+        let mut document = super::super::settings::Document::defaults();
+        document.rate_limits.rules = rules;
+        InForce::new(document)
+    }
+
+    fn call_at(secs: i64, ip: &str) -> Call {
+        let mut call = Call::new(Actor::Guest, Timestamp::from_millis(secs * 1000));
+        call.client_ip = ip.parse().unwrap();
+        call
+    }
+
+    #[test]
+    fn the_first_fitting_rule_counts_prefixes_in_order() {
+        let settings = settings(vec![
+            rule("/api/", "", 1),
+            rule("/api/batch", "@auth", 2),
+            rule("POST /api/batch", "@guest", 3),
+            rule("/api/files/", "", 4),
+        ]);
+        let max = |candidates: &[&str]| {
+            let owned: Vec<String> = candidates.iter().map(|c| (*c).to_owned()).collect();
+            rule_for(&settings, &Actor::Guest, &owned).map(|rule| rule.max_requests)
+        };
+        assert_eq!(max(&["POST /api/batch", "/api/batch"]), Some(3));
+        assert_eq!(max(&["GET /api/batch", "/api/batch"]), Some(1));
+        assert_eq!(max(&["GET /api/files/x", "/api/files/x"]), Some(1));
+        assert_eq!(max(&["GET /api", "/api"]), Some(1));
+        assert_eq!(max(&["GET /x", "/x"]), None);
+    }
+
+    #[test]
+    fn windows_are_fixed_and_of_one_client() {
+        let mut windows = Windows::default();
+        let rule = rule("a", "", 2);
+        let mut take = |secs, ip| windows.take("a".to_owned(), &call_at(secs, ip), &rule);
+        assert!(take(100, "1.2.3.4"));
+        assert!(take(101, "::ffff:1.2.3.4"));
+        assert!(!take(109, "1.2.3.4"));
+        assert!(take(109, "1.2.3.5"));
+        assert!(take(110, "1.2.3.4"));
+        assert!(take(110, "2001:db8::1"));
+        assert!(take(110, "2001:db8::2"));
+        assert!(!take(110, "2001:db8::3"));
+        assert!(take(50, "2001:db8::3"));
+    }
+}
