@@ -215,7 +215,7 @@ impl From<ops::Error> for Fault {
             ops::Error::Raw { .. } => Self::bad_request().with_message(error.to_string()),
             ops::Error::BadQuery("") => Self::bad_request(),
             ops::Error::BadQuery(message) => Self::bad_request().with_message(message),
-            ops::Error::Encryption(_) => Self::internal(error),
+            ops::Error::Encryption(_) | ops::Error::Threads(_) => Self::internal(error),
             ops::Error::Store(store) => store.into(),
         }
     }

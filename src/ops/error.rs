@@ -34,6 +34,9 @@ pub enum Error {
     /// The settings are not readable with the given key, or the key is of a wrong size.
     #[error("{0}")]
     Encryption(String),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Threads(std::io::Error),
     /// A filter, sort or page parameter does not hold.
     #[error("{0}")]
     BadQuery(&'static str),

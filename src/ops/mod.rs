@@ -3,8 +3,10 @@
 pub mod cron;
 mod error;
 mod limiter;
+pub mod logs;
 pub mod settings;
 
 pub use error::Error;
 pub use limiter::Limiter;
+pub use logs::Logs;
 pub use settings::Settings;

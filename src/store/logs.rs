@@ -8,17 +8,20 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use compact_str::CompactString;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 use rusqlite::params;
 use tokio::sync::oneshot;
 
-use super::StoreError;
 use super::directory;
 use super::sqlite::{Link, ReadTx, Role};
-use crate::expr::Catalog;
+use super::{Select, StoreError};
+use crate::expr::{Catalog, Root};
 use crate::kit::limits;
 use crate::kit::sql::Sql;
+use crate::kit::time::Timestamp;
+use crate::kit::value::Value;
 
 /// One line of the request logs.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +70,56 @@ impl LogTx<'_> {
             ])?;
         }
         Ok(())
+    }
+
+    /// How many entries of `select` each hour has, oldest hour first; hours in the contract's text form.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn hourly(&self, select: &Select<'_>) -> Result<Vec<(CompactString, u64)>, StoreError> {
+        let mut sql = Sql::new();
+        sql.push("SELECT strftime('%Y-%m-%d %H:00:00', created) AS hour, count(*) FROM _logs");
+        if let Some(filter) = select.filter {
+            sql.push(" WHERE ");
+            filter.write_sql(select.catalog, Root::Table("_logs"), select.call, &mut sql);
+        }
+        sql.push(" GROUP BY hour ORDER BY hour");
+        let mut hours = Vec::new();
+        self.query_rows(&sql, &mut |row| {
+            let hour = match row.cell(0).to_value() {
+                Value::Text(text) => text,
+                Value::Null | Value::Int(_) | Value::Real(_) | Value::Blob(_) => return,
+            };
+            let total = match row.cell(1).to_value() {
+                Value::Int(n) => u64::try_from(n).unwrap_or(0),
+                Value::Null | Value::Real(_) | Value::Text(_) | Value::Blob(_) => 0,
+            };
+            hours.push((hour + ".000Z", total));
+        })?;
+        Ok(hours)
+    }
+
+    /// Removes entries made before `moment` and those below `level`; how many there were.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn prune(&self, moment: Timestamp, level: i64) -> Result<usize, StoreError> {
+        let mut sql = Sql::new();
+        sql.push("DELETE FROM _logs WHERE created < ")
+            .arg(Value::Text(moment.to_text()))
+            .push(" OR level < ")
+            .arg(Value::Int(level));
+        self.execute(&sql)
+    }
+
+    /// Removes every entry.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn clear(&self) -> Result<usize, StoreError> {
+        let mut sql = Sql::new();
+        sql.push("DELETE FROM _logs");
+        self.execute(&sql)
     }
 
     /// Runs a statement of ours that gives no rows; how many rows it changed.

@@ -1,0 +1,7 @@
+//! The log that superusers read: one line a request and what services report, written in batches off the request path.
+
+mod entry;
+mod service;
+
+pub use entry::{Entry, Request, expanded};
+pub use service::{LogHour, LogList, LogRow, Logs};

@@ -1,0 +1,391 @@
+//! Taking lines, writing them in batches, and answering questions about them.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use compact_str::CompactString;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot};
+
+use super::entry::{Entry, Request};
+use crate::call::Call;
+use crate::expr::{BindError, Catalog, Guard};
+use crate::kit::clock::Clock;
+use crate::kit::limits::{LOG_BATCH_MAX, LOG_DELAY_SECS, LOG_QUEUE_MAX};
+use crate::kit::paging::Paging;
+use crate::kit::task::Task;
+use crate::kit::value::{Columns, Value};
+use crate::ops::{Error, Settings};
+use crate::schema::field::{JsonOptions, NumberOptions, TextOptions};
+use crate::schema::{Collection, CollectionId, Field, FieldKind, Kind, Rules};
+use crate::store::{self, LogTx, Page, Select};
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The log service. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Logs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    stored: store::Logs,
+    settings: Settings,
+    clock: Clock,
+    queue: mpsc::Sender<Message>,
+    _writer: Task,
+}
+
+#[derive(Debug)]
+enum Message {
+    Request(Box<Request>),
+    Entry(Box<Entry>),
+    /// Write everything now and say when it is done.
+    Flush(oneshot::Sender<()>),
+}
+
+/// One line as it is answered; keys in this order.
+#[derive(Debug, Serialize)]
+pub struct LogRow {
+    id: CompactString,
+    created: CompactString,
+    data: Box<RawValue>,
+    message: String,
+    level: i64,
+}
+
+/// A page of lines as it is answered.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogList {
+    items: Vec<LogRow>,
+    page: u64,
+    per_page: u32,
+    total_items: i64,
+    total_pages: i64,
+}
+
+/// Lines of one hour.
+#[derive(Debug, Serialize)]
+pub struct LogHour {
+    date: CompactString,
+    total: u64,
+}
+
+impl Logs {
+    /// Starts the service over the database of logs.
+    #[must_use]
+    pub fn start(stored: store::Logs, settings: Settings, clock: Clock) -> Self {
+        let (queue, messages) = mpsc::channel(LOG_QUEUE_MAX);
+        let writer = Task::spawn(write(stored.clone(), settings.clone(), messages));
+        Self(Arc::new(Inner {
+            stored,
+            settings,
+            clock,
+            queue,
+            _writer: writer,
+        }))
+    }
+
+    /// Notes an answered request. Never waits: what there is no room for is lost.
+    pub fn request(&self, request: Request) {
+        if self.keeps(request.level()) {
+            self.0
+                .queue
+                .try_send(Message::Request(Box::new(request)))
+                .ok();
+        }
+    }
+
+    /// Notes what happened in a service. Never waits.
+    pub fn note(&self, entry: Entry) {
+        if self.keeps(entry.level) {
+            self.0.queue.try_send(Message::Entry(Box::new(entry))).ok();
+        }
+    }
+
+    fn keeps(&self, level: i64) -> bool {
+        let settings = self.0.settings.current();
+        settings.logs.max_days > 0 && level >= settings.logs.min_level
+    }
+
+    /// Resolves when everything noted so far is written.
+    pub async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.0.queue.send(Message::Flush(done)).await.is_ok() {
+            written.await.ok();
+        }
+    }
+
+    /// A page of lines under the filter and sort of `call`.
+    ///
+    /// # Errors
+    /// [`Error::BadQuery`] when a parameter does not hold.
+    pub async fn list(&self, call: &Call) -> Result<LogList, Error> {
+        let text = |name| call.query(name).unwrap_or("");
+        let paging = Paging::parse(text("page"), text("perPage"), text("skipTotal"))
+            .ok_or(Error::BadQuery(""))?;
+        let call = call.clone();
+        self.0
+            .stored
+            .run(move |tx| list(tx, &call, paging).map_err(|error| error.unless_bound("")))
+            .await
+    }
+
+    /// Lines by hour under the filter of `call`.
+    ///
+    /// # Errors
+    /// [`Error::BadQuery`] when the filter does not hold.
+    pub async fn stats(&self, call: &Call) -> Result<Vec<LogHour>, Error> {
+        let call = call.clone();
+        self.0
+            .stored
+            .run(move |tx| {
+                stats(tx, &call).map_err(|error| error.unless_bound("Invalid filter format."))
+            })
+            .await
+    }
+
+    /// One line.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none of that id.
+    pub async fn view(&self, call: &Call, id: &str) -> Result<LogRow, Error> {
+        let (call, id) = (call.clone(), id.to_owned());
+        self.0
+            .stored
+            .run(move |tx| {
+                let mut select = Select::all(tx.catalog(), &call, &SHAPE);
+                let ids = [id.as_str()];
+                select.ids = Some(&ids);
+                rows(tx, &select)?.pop().ok_or(Error::NotFound(""))
+            })
+            .await
+    }
+
+    /// Removes every line.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn clear(&self) -> Result<(), Error> {
+        self.0.stored.run(|tx| Ok(tx.clear().map(drop)?)).await
+    }
+
+    /// Removes what the settings do not keep (any more).
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn prune(&self) -> Result<(), Error> {
+        let settings = self.0.settings.current();
+        let (days, level) = (settings.logs.max_days, settings.logs.min_level);
+        if days > 0 {
+            let oldest = self.0.clock.now().plus_millis(-days.saturating_mul(DAY_MS));
+            return self
+                .0
+                .stored
+                .run(move |tx| Ok(tx.prune(oldest, level).map(drop)?))
+                .await;
+        }
+        self.clear().await?;
+        Ok(self.0.stored.vacuum().await?)
+    }
+}
+
+/// Collects messages and writes them together: when there are many, when it has been quiet, or when asked to.
+async fn write(stored: store::Logs, settings: Settings, mut messages: mpsc::Receiver<Message>) {
+    let mut waiting = Vec::new();
+    let mut done = None;
+    loop {
+        let quiet = Duration::from_secs(LOG_DELAY_SECS);
+        let next = if waiting.is_empty() {
+            Ok(messages.recv().await)
+        } else {
+            tokio::time::timeout(quiet, messages.recv()).await
+        };
+        let ended = match next {
+            Ok(Some(Message::Flush(sender))) => {
+                done = Some(sender);
+                false
+            }
+            Ok(Some(message)) => {
+                waiting.push(message);
+                if waiting.len() < LOG_BATCH_MAX {
+                    continue;
+                }
+                false
+            }
+            Ok(None) => true,
+            Err(_quiet) => false,
+        };
+        let batch = std::mem::take(&mut waiting);
+        if !batch.is_empty() {
+            let settings = settings.current();
+            let written = stored
+                .run(move |tx| {
+                    let entries: Vec<_> = batch
+                        .into_iter()
+                        .filter_map(|message| match message {
+                            Message::Request(request) => Some(request.into_entry(&settings.logs)),
+                            Message::Entry(entry) => Some(*entry),
+                            Message::Flush(_) => None,
+                        })
+                        .map(|entry| entry.into_stored(&settings.logs))
+                        .collect();
+                    Ok::<_, Error>(tx.append(&entries)?)
+                })
+                .await;
+            if let Err(error) = written {
+                tracing::error!(%error, "log entries are lost");
+            }
+        }
+        if let Some(done) = done.take() {
+            // Whoever asked may have gone.
+            done.send(()).ok();
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// A failure of a question, before it is said in the words of its endpoint.
+enum Trouble {
+    Bind,
+    Other(Error),
+}
+
+impl Trouble {
+    fn unless_bound(self, message: &'static str) -> Error {
+        match self {
+            Self::Bind => Error::BadQuery(message),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+impl From<BindError> for Trouble {
+    fn from(_: BindError) -> Self {
+        Self::Bind
+    }
+}
+
+impl From<store::StoreError> for Trouble {
+    fn from(error: store::StoreError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+fn list(tx: &LogTx<'_>, call: &Call, paging: Paging) -> Result<LogList, Trouble> {
+    let catalog = tx.catalog();
+    let mut select = Select::all(catalog, call, &SHAPE);
+    let filter = filter(catalog, call)?;
+    select.filter = filter.as_ref();
+    let sort = match call.query("sort") {
+        None | Some("") => None,
+        Some(text) => Some(catalog.sort(&SHAPE, text, Guard::Trusted)?),
+    };
+    select.sort = sort.as_ref();
+    let (mut total_items, mut total_pages) = (-1, -1);
+    if !paging.skip_total {
+        let total = tx.count(&select)?;
+        total_items = i64::try_from(total).unwrap_or(i64::MAX);
+        total_pages = i64::try_from(paging.pages(total)).unwrap_or(i64::MAX);
+    }
+    select.page = Some(Page {
+        offset: paging.offset(),
+        limit: u64::from(paging.per_page),
+    });
+    Ok(LogList {
+        items: rows(tx, &select)?,
+        page: paging.page,
+        per_page: paging.per_page,
+        total_items,
+        total_pages,
+    })
+}
+
+fn stats(tx: &LogTx<'_>, call: &Call) -> Result<Vec<LogHour>, Trouble> {
+    let mut select = Select::all(tx.catalog(), call, &SHAPE);
+    let filter = filter(tx.catalog(), call)?;
+    select.filter = filter.as_ref();
+    let hours = tx.hourly(&select)?;
+    Ok(hours
+        .into_iter()
+        .map(|(date, total)| LogHour { date, total })
+        .collect())
+}
+
+fn filter(catalog: &Catalog, call: &Call) -> Result<Option<crate::expr::Filter>, BindError> {
+    match call.query("filter") {
+        None | Some("") => Ok(None),
+        Some(text) => catalog.filter(&SHAPE, text, Guard::Trusted).map(Some),
+    }
+}
+
+fn rows(tx: &LogTx<'_>, select: &Select<'_>) -> Result<Vec<LogRow>, store::StoreError> {
+    let mut rows = Vec::new();
+    tx.for_each(select, &mut |row| rows.push(log_row(row)))?;
+    Ok(rows)
+}
+
+/// The cells stand in the order of the fields of [`SHAPE`].
+fn log_row(row: &dyn Columns) -> LogRow {
+    let text = |index| match row.cell(index).to_value() {
+        Value::Text(text) => text,
+        Value::Null | Value::Int(_) | Value::Real(_) | Value::Blob(_) => CompactString::default(),
+    };
+    let level = match row.cell(2).to_value() {
+        Value::Int(n) => n,
+        Value::Null | Value::Real(_) | Value::Text(_) | Value::Blob(_) => 0,
+    };
+    let data = RawValue::from_string(text(4).into()).unwrap_or_else(|_| RawValue::NULL.to_owned());
+    LogRow {
+        id: text(0),
+        created: text(1),
+        level,
+        message: text(3).into(),
+        data,
+    }
+}
+
+/// The table of logs as a collection, so that the filter language can speak about it.
+static SHAPE: LazyLock<Arc<Collection>> = LazyLock::new(|| {
+    let text = |name: &str, primary_key| {
+        let options = TextOptions {
+            primary_key,
+            ..TextOptions::default()
+        };
+        field(name, FieldKind::Text(options))
+    };
+    Arc::new(Collection {
+        id: CollectionId::new("_logs"),
+        name: CompactString::const_new("_logs"),
+        system: true,
+        kind: Kind::Base,
+        fields: vec![
+            text("id", true),
+            text("created", false),
+            field("level", FieldKind::Number(NumberOptions::default())),
+            text("message", false),
+            field("data", FieldKind::Json(JsonOptions::default())),
+        ],
+        indexes: Vec::new(),
+        rules: Rules::default(),
+        created: CompactString::default(),
+        updated: CompactString::default(),
+    })
+});
+
+fn field(name: &str, kind: FieldKind) -> Field {
+    Field {
+        id: name.into(),
+        name: name.into(),
+        system: true,
+        hidden: false,
+        presentable: false,
+        help: String::new(),
+        required: false,
+        kind,
+    }
+}
