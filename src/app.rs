@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::auth::{Auth, Passwords};
 use crate::config::Config;
+use crate::files::Files;
 use crate::kit::clock::Clock;
 use crate::ops::{self, Settings};
 use crate::records::Records;
@@ -25,6 +26,8 @@ pub struct Services {
     pub store: Store,
     /// What superusers have set.
     pub settings: Settings,
+    /// What records hold besides cells.
+    pub files: Files,
     /// Who people are.
     pub auth: Auth,
     /// Records of all collections.
@@ -64,6 +67,10 @@ impl App {
             config.encryption_env.clone(),
         )
         .await?;
+        let files = Files::new(&config.dir);
+        if access == Access::Alone {
+            files.sweep(&store).await?;
+        }
         let passwords = Passwords::start(config.scheme)?;
         let auth = Auth::new(store.clone(), passwords.clone());
         let records = Records::new(store.clone(), passwords);
@@ -72,6 +79,7 @@ impl App {
             clock,
             store,
             settings,
+            files,
             auth,
             records,
         }))

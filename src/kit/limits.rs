@@ -87,6 +87,14 @@ pub const PATTERN_NEST_MAX: u32 = 100;
 pub const GENERATED_CHARS_MAX: usize = 16 << 10;
 /// Pixels of an image that a thumb is made from: a decoded picture takes 4 bytes each; larger ones are served as they are.
 pub const THUMB_SOURCE_PIXELS_MAX: u64 = 50_000_000;
+/// Bytes of a file that a thumb is made from; a larger one is served as it is.
+pub const THUMB_SOURCE_BYTES_MAX: u64 = 64 << 20;
+/// Pixels of a thumb; a larger format is served as the original.
+pub const THUMB_PIXELS_MAX: u64 = 16_000_000;
+/// Bytes that decoding one picture may take; past it the original is served.
+pub const THUMB_MEMORY_BYTES_MAX: u64 = 256 << 20;
+/// Thumbs that wait to be made; past it the original is served.
+pub const THUMB_QUEUE_MAX: usize = 256;
 /// Thumbs made at the same time; further requests wait for their turn.
 pub const THUMB_WORKERS_MAX: usize = 1;
 

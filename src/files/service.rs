@@ -1,0 +1,182 @@
+//! The files service: blobs put before a commit and taken away after it, so that a commit never points to a missing
+//! blob; what a crash leaves between the two is found again by the notes that each change leaves on the disk.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use super::local::{Blob, Key, Local, RecordKey};
+use super::thumb::{self, Size};
+use super::{Upload, pending};
+use crate::kit::limits::{THUMB_QUEUE_MAX, THUMB_SOURCE_BYTES_MAX, THUMB_WORKERS_MAX};
+
+/// The files of a data directory. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Files(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    local: Local,
+    spool: PathBuf,
+    notes: PathBuf,
+    thumb_workers: Arc<Semaphore>,
+    thumbs_waiting: AtomicUsize,
+    /// One lock for each thumb being made, so that many requests make it once.
+    thumbs_making: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Files {
+    /// The files of the data directory `dir`. Nothing is made until something is stored.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        let own = dir.join(".burrow");
+        Self(Arc::new(Inner {
+            local: Local::new(dir.join("storage")),
+            spool: own.join("tmp"),
+            notes: own.join("pending"),
+            thumb_workers: Arc::new(Semaphore::new(THUMB_WORKERS_MAX)),
+            thumbs_waiting: AtomicUsize::new(0),
+            thumbs_making: Mutex::default(),
+        }))
+    }
+
+    /// Where uploads are spooled.
+    #[must_use]
+    pub fn spool(&self) -> &Path {
+        &self.0.spool
+    }
+
+    pub(super) fn local(&self) -> &Local {
+        &self.0.local
+    }
+
+    pub(super) fn notes(&self) -> &Path {
+        &self.0.notes
+    }
+
+    /// Stores `added` ahead of a commit that will name them and, when it comes, stop naming `doomed`. The blobs are
+    /// there when this returns; say afterwards how the commit went.
+    ///
+    /// # Errors
+    /// When a blob cannot be stored; nothing stays behind.
+    pub async fn begin(
+        &self,
+        added: Vec<(Key, Upload)>,
+        doomed: Vec<Key>,
+    ) -> io::Result<pending::Pending> {
+        pending::Pending::begin(self.clone(), added, doomed).await
+    }
+
+    /// Removes a record's files, in the background: call it after the commit that removed the record.
+    pub fn delete_record(&self, record: RecordKey) {
+        self.in_background(move |files| files.local().delete_record(&record));
+    }
+
+    /// Removes all files of a collection, in the background: call it after the commit that removed it or its records.
+    pub fn delete_collection(&self, collection: &str) {
+        let collection = collection.to_owned();
+        self.in_background(move |files| files.local().delete_collection(&collection));
+    }
+
+    /// Opens a blob.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub async fn open(&self, key: &Key) -> io::Result<Blob> {
+        let key = key.clone();
+        self.blocking(move |files| files.local().open(&key)).await
+    }
+
+    /// Opens the thumb of `key` in `format` (which is `size`), made now if need be. `None` when there can be none:
+    /// the original is served instead.
+    pub async fn open_thumb(&self, key: &Key, format: &str, size: Size) -> Option<Blob> {
+        let thumb_key = key.thumb(format)?;
+        if let Ok(blob) = self.open(&thumb_key).await {
+            return Some(blob);
+        }
+        let waiting = Waiting::enter(&self.0.thumbs_waiting)?;
+        let lock = self.making(&thumb_key);
+        let _turn = lock.lock().await;
+        // Another request may have made it while this one waited.
+        let made = match self.open(&thumb_key).await {
+            Ok(blob) => Some(blob),
+            Err(_) => self.make_thumb(key, &thumb_key, size).await,
+        };
+        drop(waiting);
+        self.0.thumbs_making.lock().remove(&thumb_key);
+        made
+    }
+
+    fn making(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
+        let mut making = self.0.thumbs_making.lock();
+        Arc::clone(making.entry(key.clone()).or_default())
+    }
+
+    async fn make_thumb(&self, key: &Key, thumb_key: &Key, size: Size) -> Option<Blob> {
+        let workers = Arc::clone(&self.0.thumb_workers);
+        let permit = workers.acquire_owned().await.ok()?;
+        let (key, thumb_key) = (key.clone(), thumb_key.clone());
+        let made = self
+            .blocking(move |files| {
+                // Held by the work itself: a client that leaves does not make room for another.
+                let _permit = permit;
+                let original = files.local().open(&key)?.read(THUMB_SOURCE_BYTES_MAX)?;
+                let content = thumb::make(&original, &thumb_key.to_text(), size)
+                    .ok_or(io::ErrorKind::InvalidData)?;
+                files.local().put_bytes(&thumb_key, &content)?;
+                files.local().open(&thumb_key)
+            })
+            .await;
+        made.inspect_err(|error| tracing::debug!(%error, "no thumb was made"))
+            .ok()
+    }
+
+    /// Runs `work` on a thread that may block. A panic inside (of an image codec, say) is an error like any other.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let files = self.clone();
+        tokio::task::spawn_blocking(move || work(&files))
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+
+    pub(super) fn in_background(
+        &self,
+        work: impl FnOnce(&Self) -> io::Result<()> + Send + 'static,
+    ) {
+        let files = self.clone();
+        let guarded = move || {
+            if let Err(error) = work(&files) {
+                tracing::warn!(%error, "files that nothing names stay behind");
+            }
+        };
+        // Without a runtime (a command, a test) it is done here and now.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(guarded)),
+            Err(_) => guarded(),
+        }
+    }
+}
+
+/// One of the requests that wait for a thumb; at most [`THUMB_QUEUE_MAX`].
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Option<Self> {
+        let entered = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < THUMB_QUEUE_MAX).then_some(entered)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
