@@ -5,8 +5,8 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use super::error::Fault;
-use super::fields::Picker;
 use crate::call::Call;
+use crate::kit::fields::Picker;
 use crate::kit::json::{self, Json};
 
 /// What a handler gives.
@@ -18,12 +18,19 @@ pub type Answer = Result<Response<Body>, Fault>;
 /// 400 when `fields` cannot be read.
 pub fn json(call: &Call, encoded: impl Into<Bytes>) -> Answer {
     let encoded = encoded.into();
-    let Some(picker) = Picker::of(call)? else {
+    let Some(picker) = picker(call)? else {
         return Ok(picked(encoded));
     };
     let mut value = json::parse_first(&encoded).map_err(Fault::internal)?;
     picker.pick(&mut value);
     Ok(picked(json::to_text(&value)))
+}
+
+fn picker(call: &Call) -> Result<Option<Picker>, Fault> {
+    match call.query("fields") {
+        None | Some("") => Ok(None),
+        Some(text) => Picker::parse(text).map_err(|error| Fault::bad_request().caused_by(error)),
+    }
 }
 
 /// 200 with a value whose keys are in alphabetical order, narrowed by the call's `fields`.

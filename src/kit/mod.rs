@@ -1,6 +1,8 @@
 //! The ground: ids, clock, numbers, JSON text, limits, tasks. Knows nothing of collections, callers or databases.
 
 pub mod clock;
+mod excerpt;
+pub mod fields;
 pub mod id;
 pub mod json;
 pub mod limits;

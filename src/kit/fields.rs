@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Fault;
 use super::excerpt::Excerpt;
-use crate::call::Call;
-use crate::kit::json::{Json, JsonMap};
-use crate::kit::limits::FIELD_PATHS_MAX;
+use super::json::{Json, JsonMap};
+use super::limits::FIELD_PATHS_MAX;
 
 /// Keys of a list envelope: kept always, and the selection applies to its items.
 const ENVELOPE: [&str; 5] = ["items", "page", "perPage", "totalItems", "totalPages"];
+
+/// A `fields` parameter that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid fields parameter")]
+pub struct BadFields;
 
 /// A compiled `fields` parameter.
 #[derive(Debug)]
@@ -32,29 +35,18 @@ struct Wanted {
 }
 
 impl Picker {
-    /// The picker of a call, when it asks for one.
-    ///
-    /// # Errors
-    /// 400 when the parameter cannot be read.
-    pub fn of(call: &Call) -> Result<Option<Self>, Fault> {
-        match call.query("fields") {
-            None | Some("") => Ok(None),
-            Some(text) => Self::parse(text),
-        }
-    }
-
     /// Compiles the text of a parameter; `None` when it names nothing.
     ///
     /// # Errors
-    /// 400 when it cannot be read.
-    pub fn parse(text: &str) -> Result<Option<Self>, Fault> {
+    /// [`BadFields`].
+    pub fn parse(text: &str) -> Result<Option<Self>, BadFields> {
         let mut top = Level::default();
         let mut any = false;
         for entry in split(text)?.into_iter().take(FIELD_PATHS_MAX) {
             let (path, excerpt) = match entry.split_once(':') {
                 Some((path, modifier)) => (
                     path.trim(),
-                    Some(Excerpt::parse(modifier).ok_or_else(Fault::bad_request)?),
+                    Some(Excerpt::parse(modifier).ok_or(BadFields)?),
                 ),
                 None => (entry, None),
             };
@@ -159,7 +151,7 @@ fn is_envelope(map: &JsonMap) -> bool {
 }
 
 /// The entries between commas that stand outside parentheses and quotes, trimmed, empty ones left out.
-fn split(text: &str) -> Result<Vec<&str>, Fault> {
+fn split(text: &str) -> Result<Vec<&str>, BadFields> {
     let mut entries = Vec::new();
     let mut depth = 0_usize;
     let mut quote = None;
@@ -179,7 +171,7 @@ fn split(text: &str) -> Result<Vec<&str>, Fault> {
         }
     }
     if depth > 0 {
-        return Err(Fault::bad_request());
+        return Err(BadFields);
     }
     entries.push(&text[start..]);
     Ok(entries
