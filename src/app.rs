@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::files::Files;
 use crate::kit::clock::Clock;
 use crate::ops::{self, Settings};
+use crate::realtime::Hub;
 use crate::records::Records;
 use crate::store::{Access, OpenOptions, Store, StoreError};
 
@@ -32,6 +33,8 @@ pub struct Services {
     pub auth: Auth,
     /// Records of all collections.
     pub records: Records,
+    /// Who hears of changes.
+    pub hub: Hub,
 }
 
 /// Why the application cannot be opened.
@@ -74,6 +77,7 @@ impl App {
         let passwords = Passwords::start(config.scheme)?;
         let auth = Auth::new(store.clone(), passwords.clone());
         let records = Records::new(store.clone(), passwords);
+        let hub = Hub::start(store.clone(), clock.clone())?;
         Ok(Self::new(Services {
             config,
             clock,
@@ -82,11 +86,13 @@ impl App {
             files,
             auth,
             records,
+            hub,
         }))
     }
 
     /// Shuts down, the highest floor first. Blocks until everything that was promised is on the disk.
     pub fn close(&self) {
+        self.hub.shutdown();
         self.store.close();
     }
 

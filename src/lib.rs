@@ -11,6 +11,7 @@ pub mod files;
 pub mod http;
 pub mod kit;
 pub mod ops;
+pub mod realtime;
 pub mod records;
 pub mod schema;
 pub mod store;

@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use crate::auth::password::HashError;
 use crate::kit::json::{self, Json};
 use crate::ops;
+use crate::realtime;
 use crate::records;
 use crate::schema::FieldErrors;
 use crate::schema::error::sentence;
@@ -146,6 +147,16 @@ impl Fault {
         })
     }
 
+    /// Status, message and data apart, for protocols that are not HTTP.
+    #[must_use]
+    pub fn parts(&self) -> (u16, String, Json) {
+        (
+            self.status.as_u16(),
+            sentence(&self.message),
+            self.data.to_json(),
+        )
+    }
+
     fn log(&self) -> FaultLog {
         let details = match &self.cause {
             Some(cause) => Json::from(cause.as_str()),
@@ -197,6 +208,28 @@ impl From<StoreError> for Fault {
             | StoreError::Directory(_)
             | StoreError::Sqlite(_) => Self::bad_request().caused_by(error),
         }
+    }
+}
+
+impl From<realtime::Error> for Fault {
+    fn from(error: realtime::Error) -> Self {
+        use realtime::Error as E;
+        let status = match error {
+            E::UnknownClient | E::UnknownSubscription => StatusCode::NOT_FOUND,
+            E::OtherAddress | E::TooMany => StatusCode::BAD_REQUEST,
+            E::OtherIdentity => StatusCode::FORBIDDEN,
+            E::Full | E::Unreadable => {
+                let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE);
+                return Self {
+                    retry_after_secs: Some(1),
+                    ..busy
+                };
+            }
+            E::Refused(refusal) => {
+                StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST)
+            }
+        };
+        Self::new(status).with_message(error.to_string())
     }
 }
 

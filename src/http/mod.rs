@@ -5,12 +5,11 @@ pub mod answer;
 mod batch;
 pub mod body;
 pub mod error;
-mod excerpt;
 pub mod extract;
-pub mod fields;
 pub mod form;
 mod health;
 mod layer;
+mod realtime;
 mod records;
 mod server;
 mod statics;
@@ -26,6 +25,10 @@ use crate::app::App;
 fn routes(app: App) -> Router {
     Router::new()
         .route("/api/health", get(health::health))
+        .route(
+            "/api/realtime",
+            get(realtime::connect).post(realtime::submit),
+        )
         .route(
             "/api/collections/{collection}/records",
             get(records::list).post(records::create),

@@ -56,3 +56,17 @@ pub fn encode_with(
         .write(record, expanded.of(0), &mut out);
     Ok(out)
 }
+
+/// A signed-in record as it sees itself: its e-mail address whatever it shows to others.
+///
+/// # Errors
+/// As [`encode`].
+pub fn own(tx: &ReadTx<'_>, call: &Call, record: &Record) -> Result<Vec<u8>, Error> {
+    encode_with(
+        Sight::new(tx, call).with_emails(),
+        tx,
+        call,
+        record.collection(),
+        record,
+    )
+}

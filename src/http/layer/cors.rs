@@ -6,7 +6,10 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
 
 /// The `Access-Control-Allow-Origin` that a request from a page gets.
-pub(super) fn allowed_origin(origins: &[String], request: &HeaderMap) -> Option<HeaderValue> {
+pub(in crate::http) fn allowed_origin(
+    origins: &[String],
+    request: &HeaderMap,
+) -> Option<HeaderValue> {
     let origin = request.get(header::ORIGIN)?;
     if origins.iter().any(|allowed| allowed == "*") {
         return Some(HeaderValue::from_static("*"));

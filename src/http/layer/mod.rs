@@ -7,4 +7,5 @@ mod headers;
 mod www;
 
 pub(super) use around::respond;
+pub(super) use cors::allowed_origin;
 pub(super) use headers::Frameable;

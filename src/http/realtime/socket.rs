@@ -1,0 +1,277 @@
+//! WebSocket: the handshake, and frames between the socket and the hub (realtime protocol, version 1).
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+
+use crate::app::App;
+use crate::call::{Actor, Call};
+use crate::http::answer::Answer;
+use crate::http::error::Fault;
+use crate::http::layer;
+use crate::kit::json::{Json, JsonMap};
+use crate::kit::limits::REALTIME_MESSAGE_BYTES_MAX;
+use crate::realtime::{Ask, Connection, Ended, Transport, parse, ws_error};
+use crate::records::view;
+
+/// The subprotocol that a client may ask for.
+const SUBPROTOCOL: &str = "burrow.v1";
+/// How often the server asks whether the client is there.
+const PING_EVERY: Duration = Duration::from_secs(25);
+/// A connection that said nothing for this long is gone; also the longest that one write may take.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Read buffer of one socket: the library's default would hold 128 KiB for every idle connection.
+const READ_BUFFER_BYTES: usize = 2 << 10;
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// Whether a request wants to leave HTTP for WebSocket.
+pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
+    has_token(headers, header::UPGRADE, "websocket")
+}
+
+/// Answers 101 and serves the socket from then on.
+pub(super) fn open(app: App, call: &Call, mut request: Request) -> Answer {
+    let headers = request.headers();
+    let key = match headers.get(header::SEC_WEBSOCKET_KEY) {
+        Some(key)
+            if has_token(headers, header::CONNECTION, "upgrade")
+                && headers
+                    .get(header::SEC_WEBSOCKET_VERSION)
+                    .is_some_and(|version| version == "13") =>
+        {
+            derive_accept_key(key.as_bytes())
+        }
+        _ => return Err(Fault::bad_request().with_message("Invalid WebSocket handshake.")),
+    };
+    // Browsers do not ask before a WebSocket as they do before other requests: the list of origins is enforced here.
+    if headers.contains_key(header::ORIGIN)
+        && layer::allowed_origin(&app.config.origins, headers).is_none()
+    {
+        return Err(Fault::forbidden());
+    }
+    let wants_v1 = has_token(headers, header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
+    let connection = app.hub.connect(Transport::WebSocket, call.client_ip)?;
+    let upgrade = hyper::upgrade::on(&mut request);
+    let address = call.clone();
+    tokio::spawn(async move {
+        if let Ok(upgraded) = upgrade.await {
+            let config = WebSocketConfig::default()
+                .read_buffer_size(READ_BUFFER_BYTES)
+                .write_buffer_size(0)
+                .max_message_size(Some(REALTIME_MESSAGE_BYTES_MAX))
+                .max_frame_size(Some(REALTIME_MESSAGE_BYTES_MAX));
+            let socket = WebSocketStream::from_raw_socket(
+                TokioIo::new(upgraded),
+                Role::Server,
+                Some(config),
+            )
+            .await;
+            Session {
+                app,
+                call: address,
+                connection,
+            }
+            .run(socket)
+            .await;
+        }
+    });
+    Ok(switching(&key, wants_v1))
+}
+
+fn switching(key: &str, wants_v1: bool) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(key) = HeaderValue::from_str(key) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
+    }
+    if wants_v1 {
+        headers.insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(SUBPROTOCOL),
+        );
+    }
+    response
+}
+
+fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+struct Session {
+    app: App,
+    call: Call,
+    connection: Connection,
+}
+
+/// Why a session is over.
+enum Over {
+    /// The peer is gone or spoke nonsense: nothing more can be said.
+    Gone,
+    /// Say why, then leave.
+    Close(CloseCode, &'static str),
+}
+
+impl Session {
+    async fn run(self, mut socket: Socket) {
+        let over = self.serve(&mut socket).await;
+        if let Over::Close(code, reason) = over {
+            let frame = CloseFrame {
+                code,
+                reason: Utf8Bytes::from_static(reason),
+            };
+            // The peer may be gone already, and then there is nobody to tell.
+            tokio::time::timeout(Duration::from_secs(1), socket.close(Some(frame)))
+                .await
+                .ok();
+        }
+    }
+
+    async fn serve(&self, socket: &mut Socket) -> Over {
+        let mut ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                frames = self.connection.next() => match frames {
+                    Ok(frames) => {
+                        if send_all(socket, frames).await.is_err() {
+                            return Over::Gone;
+                        }
+                    }
+                    Err(Ended::Shutdown) => return Over::Close(CloseCode::Away, "The server is shutting down."),
+                    Err(Ended::TooSlow) => return Over::Close(CloseCode::Again, "The client reads too slowly."),
+                },
+                message = socket.next() => {
+                    heard = Instant::now();
+                    if let Some(over) = self.hear(message).await {
+                        return over;
+                    }
+                }
+                _ = ping.tick() => {
+                    if heard.elapsed() > SILENCE_MAX || send(socket, Message::Ping(Bytes::new())).await.is_err() {
+                        return Over::Gone;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn hear(&self, message: Option<Result<Message, tungstenite::Error>>) -> Option<Over> {
+        match message {
+            Some(Ok(Message::Text(text))) => {
+                self.answer(&text).await;
+                None
+            }
+            Some(Ok(Message::Binary(_))) => Some(Over::Close(
+                CloseCode::Unsupported,
+                "Only text frames are understood.",
+            )),
+            // The library answers pings and closes by itself.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => None,
+            Some(Ok(Message::Close(_))) | None => Some(Over::Gone),
+            Some(Err(tungstenite::Error::Capacity(_))) => {
+                Some(Over::Close(CloseCode::Size, "The message is too large."))
+            }
+            Some(Err(tungstenite::Error::Utf8(_))) => {
+                Some(Over::Close(CloseCode::Invalid, "Text must be UTF-8."))
+            }
+            Some(Err(tungstenite::Error::Protocol(_))) => {
+                Some(Over::Close(CloseCode::Protocol, "Protocol error."))
+            }
+            Some(Err(_)) => Some(Over::Gone),
+        }
+    }
+
+    /// Answers one message, exactly once.
+    async fn answer(&self, text: &str) {
+        let hub = &self.app.hub;
+        let id = self.connection.id();
+        let message = match parse(text) {
+            Ok(message) => message,
+            Err(malformed) => {
+                let empty = Json::Object(JsonMap::new());
+                return hub.answer(id, ws_error(&malformed.id, 400, malformed.message, empty));
+            }
+        };
+        let ask = message.id;
+        let done = match message.ask {
+            Ask::Ping => {
+                hub.ping(id, &ask);
+                Ok(())
+            }
+            Ask::Subscribe { topic } => hub.subscribe(id, &ask, *topic).map_err(Fault::from),
+            Ask::Unsubscribe { sub } => hub.unsubscribe(id, &ask, &sub).map_err(Fault::from),
+            Ask::Auth { token } => self.sign_in(&ask, &token).await,
+        };
+        if let Err(fault) = done {
+            let (status, message, data) = fault.parts();
+            hub.answer(id, ws_error(&ask, status, &message, data));
+        }
+    }
+
+    async fn sign_in(&self, ask: &Json, token: &str) -> Result<(), Fault> {
+        if token.is_empty() {
+            self.app
+                .hub
+                .sign_in(self.connection.id(), ask, Actor::Guest, b"null");
+            return Ok(());
+        }
+        let now = self.app.clock.now();
+        let actor = self.app.auth.resolve(token, now).await?;
+        let Some(record) = actor.record() else {
+            return Err(Fault::auth_required());
+        };
+        let call = Call {
+            actor: actor.clone(),
+            now,
+            ..self.call.clone()
+        };
+        let shown = self.app.store.read_now(|tx| view::own(tx, &call, record))?;
+        self.app
+            .hub
+            .sign_in(self.connection.id(), ask, actor, &shown);
+        Ok(())
+    }
+}
+
+async fn send_all(socket: &mut Socket, frames: Vec<Bytes>) -> Result<(), ()> {
+    let sending = async {
+        for frame in frames {
+            let Ok(text) = Utf8Bytes::try_from(frame) else {
+                continue;
+            };
+            socket.feed(Message::Text(text)).await.map_err(drop)?;
+        }
+        socket.flush().await.map_err(drop)
+    };
+    tokio::time::timeout(SILENCE_MAX, sending)
+        .await
+        .unwrap_or(Err(()))
+}
+
+async fn send(socket: &mut Socket, message: Message) -> Result<(), ()> {
+    tokio::time::timeout(SILENCE_MAX, socket.send(message))
+        .await
+        .unwrap_or_else(|_| Ok(()))
+        .map_err(drop)
+}

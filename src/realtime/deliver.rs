@@ -1,0 +1,183 @@
+//! One change to all who may see it: judged once a group, written once a view, shared by every member.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+
+use super::client::Transport;
+use super::frame::{self, Happened};
+use super::judge::{self, Verdict};
+use super::roster::{Group, Roster};
+use super::view;
+use crate::expr::Catalog;
+use crate::kit::time::Timestamp;
+use crate::records;
+use crate::schema::{Collection, Record};
+use crate::store::{Change, ChangeKind, ReadTx};
+
+/// The moment at which changes are judged.
+pub(super) struct Scene<'a> {
+    pub(super) catalog: &'a Arc<Catalog>,
+    /// The database before the changes.
+    pub(super) before: &'a ReadTx<'a>,
+    /// The database after them.
+    pub(super) after: &'a ReadTx<'a>,
+    pub(super) now: Timestamp,
+}
+
+/// Gives one change to its subscribers. `cursor` seals the change's position, when somebody needs it.
+pub(super) fn change(
+    roster: &Roster,
+    scene: &Scene<'_>,
+    change: &Change,
+    cursor: &dyn Fn() -> CompactString,
+) {
+    let Some((before, after)) = images(&change.kind) else {
+        return;
+    };
+    let Some(any) = after.or(before) else { return };
+    // Rules and fields are those of now; a record of a collection that is gone, or is another by the same name, is nobody's.
+    let Some(collection) = scene.catalog.by_id(&any.collection().id) else {
+        return;
+    };
+    let before = before.map(|record| adapt(record, collection));
+    let after = after.map(|record| adapt(record, collection));
+    let Some(id) = after
+        .as_ref()
+        .or(before.as_ref())
+        .map(|record| record.id().to_owned())
+    else {
+        return;
+    };
+    let delivery = Delivery {
+        scene,
+        collection,
+        before: before.as_ref(),
+        after: after.as_ref(),
+        cursor: None,
+    };
+    let mut delivery = delivery;
+    for group in roster.groups(&collection.name, collection.id.as_str(), &id) {
+        if let Err(error) = delivery.to(group, cursor) {
+            // Whoever cannot be judged hears nothing (security P09).
+            tracing::warn!(%error, topic = %group.topic.text, "realtime: a rule could not be judged");
+        }
+    }
+}
+
+struct Delivery<'a> {
+    scene: &'a Scene<'a>,
+    collection: &'a Arc<Collection>,
+    before: Option<&'a Record>,
+    after: Option<&'a Record>,
+    cursor: Option<CompactString>,
+}
+
+impl Delivery<'_> {
+    fn to(
+        &mut self,
+        group: &Group,
+        cursor: &dyn Fn() -> CompactString,
+    ) -> Result<(), records::Error> {
+        let Scene {
+            catalog,
+            before: tx_before,
+            after: tx_after,
+            now,
+        } = *self.scene;
+        let verdict = judge::verdict(catalog, self.collection, &group.topic, &group.actor);
+        if matches!(verdict, Verdict::Nothing) {
+            return Ok(());
+        }
+        let call = judge::call(&group.topic, &group.actor, now);
+        let (happened, record, tx) = match (self.before, self.after) {
+            (None, None) => return Ok(()),
+            (None, Some(after)) => (Happened::Create, after, tx_after),
+            (Some(before), None) => (Happened::Delete, before, tx_before),
+            (Some(_), Some(after)) => (Happened::Update, after, tx_after),
+        };
+        if judge::sees(&verdict, catalog, &call, record, tx)? {
+            let view = view::record(tx, &call, &group.topic, record)?;
+            self.send(group, happened, &view, cursor, |_| true);
+        } else if happened == Happened::Update
+            && group
+                .members
+                .values()
+                .any(|member| member.transport == Transport::WebSocket)
+            && let Some(before) = self.before
+            && judge::sees(&verdict, catalog, &call, before, tx_before)?
+        {
+            let view = view::stub(record);
+            self.send(group, Happened::Leave, &view, cursor, |transport| {
+                transport == Transport::WebSocket
+            });
+        }
+        Ok(())
+    }
+
+    fn send(
+        &mut self,
+        group: &Group,
+        happened: Happened,
+        view: &[u8],
+        cursor: &dyn Fn() -> CompactString,
+        wanted: impl Fn(Transport) -> bool,
+    ) {
+        let mut sse: Option<Bytes> = None;
+        let mut sockets: Vec<(CompactString, Bytes)> = Vec::new();
+        for ((_, sub), member) in &group.members {
+            if !wanted(member.transport) {
+                continue;
+            }
+            let bytes = match member.transport {
+                Transport::Sse => sse
+                    .get_or_insert_with(|| frame::sse_event(&group.topic.text, happened, view))
+                    .clone(),
+                Transport::WebSocket => {
+                    // Most connections have one subscription, so that most members share one frame.
+                    if let Some((_, bytes)) = sockets.iter().find(|(known, _)| known == sub) {
+                        bytes.clone()
+                    } else {
+                        let cursor = self.cursor.get_or_insert_with(cursor);
+                        let bytes = frame::ws_event(sub, happened, view, cursor);
+                        sockets.push((sub.clone(), bytes.clone()));
+                        bytes
+                    }
+                }
+            };
+            member.outbox.push(bytes);
+        }
+    }
+}
+
+fn images(kind: &ChangeKind) -> Option<(Option<&Arc<Record>>, Option<&Arc<Record>>)> {
+    match kind {
+        ChangeKind::Create { after } => Some((None, Some(after))),
+        ChangeKind::Update { before, after } => Some((Some(before), Some(after))),
+        ChangeKind::Delete { before } => Some((Some(before), None)),
+        ChangeKind::Schema | ChangeKind::Touched { .. } => None,
+    }
+}
+
+/// The record with the fields its collection has now, matched by field id: the schema may have changed between the
+/// commit and its delivery.
+fn adapt(record: &Arc<Record>, collection: &Arc<Collection>) -> Record {
+    if Arc::ptr_eq(record.collection(), collection)
+        || record.collection().fields == collection.fields
+    {
+        return Record::from_cells(Arc::clone(collection), record.cells().to_vec());
+    }
+    let old = record.collection();
+    let cells = collection
+        .fields
+        .iter()
+        .map(|field| {
+            old.fields
+                .iter()
+                .position(|known| known.id == field.id && known.kind.name() == field.kind.name())
+                .map_or_else(|| field.zero(), |index| record.cells()[index].clone())
+        })
+        .collect();
+    Record::from_cells(Arc::clone(collection), cells)
+}

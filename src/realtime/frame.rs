@@ -1,0 +1,126 @@
+//! Frames as bytes: the SSE messages of the contract (7.1, 7.4) and the objects of the WebSocket protocol.
+
+use bytes::Bytes;
+
+use crate::kit::json::{self, Json, JsonMap};
+
+/// What an event says happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Happened {
+    /// A record was made.
+    Create,
+    /// A record was changed.
+    Update,
+    /// A record was removed.
+    Delete,
+    /// A record went out of sight (WebSocket only).
+    Leave,
+}
+
+impl Happened {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Leave => "leave",
+        }
+    }
+}
+
+/// `event:` and `data:` lines of an SSE message; the transport puts the `id:` line before them. `topic` has no line
+/// break: such subscriptions are refused.
+pub(super) fn sse_event(topic: &str, happened: Happened, record: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(topic.len() + record.len() + 48);
+    out.extend_from_slice(b"event:");
+    out.extend_from_slice(topic.as_bytes());
+    out.extend_from_slice(b"\ndata:{\"record\":");
+    out.extend_from_slice(record);
+    out.extend_from_slice(b",\"action\":\"");
+    out.extend_from_slice(happened.as_str().as_bytes());
+    out.extend_from_slice(b"\"}\n\n");
+    Bytes::from(out)
+}
+
+/// The first SSE message.
+#[must_use]
+pub fn sse_connect(client_id: &str) -> Bytes {
+    Bytes::from(format!(
+        "event:PB_CONNECT\ndata:{{\"clientId\":\"{client_id}\"}}\n\n"
+    ))
+}
+
+pub(super) fn ws_event(sub: &str, happened: Happened, record: &[u8], cursor: &str) -> Bytes {
+    let mut out = Vec::with_capacity(record.len() + cursor.len() + sub.len() + 72);
+    out.extend_from_slice(b"{\"type\":\"event\",\"sub\":");
+    json::write_str(sub, &mut out);
+    out.extend_from_slice(b",\"action\":\"");
+    out.extend_from_slice(happened.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"record\":");
+    out.extend_from_slice(record);
+    out.extend_from_slice(b",\"cursor\":");
+    json::write_str(cursor, &mut out);
+    out.push(b'}');
+    Bytes::from(out)
+}
+
+pub(super) fn ws_hello(client_id: &str, cursor: &str) -> Bytes {
+    object([
+        ("type", Json::from("hello")),
+        ("clientId", Json::from(client_id)),
+        ("cursor", Json::from(cursor)),
+        ("version", Json::from(1)),
+    ])
+}
+
+pub(super) fn ws_ok(id: &Json, more: JsonMap) -> Bytes {
+    let mut map = more;
+    map.insert("type".to_owned(), Json::from("ok"));
+    map.insert("id".to_owned(), id.clone());
+    Bytes::from(json::to_text(&Json::Object(map)))
+}
+
+/// An `ok` whose `record` is ready-made JSON.
+pub(super) fn ws_ok_record(id: &Json, record: &[u8]) -> Bytes {
+    let mut out = b"{\"type\":\"ok\",\"id\":".to_vec();
+    json::write(id, &mut out);
+    out.extend_from_slice(b",\"record\":");
+    out.extend_from_slice(record);
+    out.push(b'}');
+    Bytes::from(out)
+}
+
+/// The answer to a message that failed: the status and data that the HTTP API would give.
+#[must_use]
+pub fn ws_error(id: &Json, status: u16, message: &str, data: Json) -> Bytes {
+    object([
+        ("type", Json::from("error")),
+        ("id", id.clone()),
+        ("status", Json::from(status)),
+        ("message", Json::from(message)),
+        ("data", data),
+    ])
+}
+
+pub(super) fn ws_sub_ended(sub: &str, status: u16, message: &str) -> Bytes {
+    object([
+        ("type", Json::from("error")),
+        ("id", Json::Null),
+        ("sub", Json::from(sub)),
+        ("status", Json::from(status)),
+        ("message", Json::from(message)),
+        ("data", Json::Object(JsonMap::new())),
+    ])
+}
+
+pub(super) fn ws_signed_out() -> Bytes {
+    Bytes::from_static(b"{\"type\":\"signedOut\"}")
+}
+
+fn object<const N: usize>(members: [(&str, Json); N]) -> Bytes {
+    let map: JsonMap = members
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    Bytes::from(json::to_text(&Json::Object(map)))
+}

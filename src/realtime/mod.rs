@@ -1,0 +1,20 @@
+//! Realtime: what was committed reaches every connection that may see it, in order and off the write path.
+//! Knows no transport: connections are outboxes of ready-made frames.
+
+mod client;
+mod deliver;
+mod frame;
+mod hub;
+mod judge;
+mod protocol;
+mod ring;
+mod roster;
+mod topic;
+mod view;
+
+pub use client::{ClientId, Ended, Outbox, Transport};
+pub use frame::{sse_connect, ws_error};
+pub use hub::{Connection, Error, Hub};
+pub use judge::Refusal;
+pub use protocol::{Ask, Malformed, Message, parse};
+pub use topic::{Options, Topic};

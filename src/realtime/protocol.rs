@@ -1,0 +1,154 @@
+//! The messages that a WebSocket client may send, parsed once at the rim (realtime protocol, version 1).
+
+use crate::kit::json::{self, Json, JsonMap};
+use crate::realtime::topic::{Options, Topic};
+
+/// A message of a client with the id it wants to be answered by.
+#[derive(Debug)]
+pub struct Message {
+    /// String or number, chosen by the client.
+    pub id: Json,
+    /// What it asks.
+    pub ask: Ask,
+}
+
+/// What a client asks.
+#[derive(Debug)]
+pub enum Ask {
+    /// Sign in, or out with an empty token.
+    Auth {
+        /// The token.
+        token: String,
+    },
+    /// Hear of changes.
+    Subscribe {
+        /// Of what.
+        topic: Box<Topic>,
+    },
+    /// Hear no more.
+    Unsubscribe {
+        /// The subscription.
+        sub: String,
+    },
+    /// Are you there.
+    Ping,
+}
+
+/// A message that cannot be read: answered under `id`, the connection stays.
+#[derive(Debug)]
+pub struct Malformed {
+    /// The message's id as far as it could be read.
+    pub id: Json,
+    /// For the client's developer.
+    pub message: &'static str,
+}
+
+/// Reads one text frame.
+///
+/// # Errors
+/// [`Malformed`], to be answered with status 400.
+pub fn parse(text: &str) -> Result<Message, Malformed> {
+    let Ok(Json::Object(map)) = json::parse(text) else {
+        return Err(Malformed {
+            id: Json::Null,
+            message: "The message must be one JSON object.",
+        });
+    };
+    let (Some(id @ (Json::String(_) | Json::Number(_))), Some(Json::String(_))) =
+        (map.get("id"), map.get("type"))
+    else {
+        return Err(Malformed {
+            id: Json::Null,
+            message: "The message needs a type (string) and an id (string or integer).",
+        });
+    };
+    let id = id.clone();
+    match ask(&map) {
+        Ok(ask) => Ok(Message { id, ask }),
+        Err(message) => Err(Malformed { id, message }),
+    }
+}
+
+fn ask(map: &JsonMap) -> Result<Ask, &'static str> {
+    match map.get("type").and_then(Json::as_str) {
+        Some("auth") => Ok(Ask::Auth {
+            token: text(map, "token", "token must be a string.")?,
+        }),
+        Some("subscribe") => subscribe(map),
+        Some("unsubscribe") => Ok(Ask::Unsubscribe {
+            sub: text(map, "sub", "sub must be a string.")?,
+        }),
+        Some("ping") => Ok(Ask::Ping),
+        _ => Err("Unknown message type."),
+    }
+}
+
+fn subscribe(map: &JsonMap) -> Result<Ask, &'static str> {
+    const TOPIC: &str = "topic must be COLLECTION/* or COLLECTION/RECORD_ID.";
+    if map.get("since").is_some_and(|since| !since.is_null()) {
+        return Err(
+            "Resuming with since is not available in this version: subscribe anew and fetch the list.",
+        );
+    }
+    let path = text(map, "topic", TOPIC)?;
+    if path.len() > crate::kit::limits::SUBSCRIPTION_BYTES_MAX || path.contains('?') {
+        return Err(TOPIC);
+    }
+    let mut options = Options::from_json(map.get("query"), map.get("headers"));
+    for name in ["filter", "expand", "fields"] {
+        match map.get(name) {
+            None | Some(Json::Null) => {}
+            Some(Json::String(value)) => options.set_query(name, value),
+            Some(_) => return Err("filter, expand and fields must be strings."),
+        }
+    }
+    let topic = Topic::with_options(&path, options).ok_or(TOPIC)?;
+    Ok(Ask::Subscribe {
+        topic: Box::new(topic),
+    })
+}
+
+fn text(map: &JsonMap, key: &str, wrong: &'static str) -> Result<String, &'static str> {
+    map.get(key)
+        .and_then(Json::as_str)
+        .map(str::to_owned)
+        .ok_or(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_messages_keep_their_id_where_they_have_one() {
+        for (frame, id) in [
+            ("", Json::Null),
+            ("[]", Json::Null),
+            ("{\"type\":\"ping\"}", Json::Null),
+            ("{\"type\":\"ping\",\"id\":{}}", Json::Null),
+            ("{\"type\":\"nope\",\"id\":7}", Json::from(7)),
+            ("{\"type\":\"subscribe\",\"id\":\"a\"}", Json::from("a")),
+            (
+                "{\"type\":\"subscribe\",\"id\":\"a\",\"topic\":\"\"}",
+                Json::from("a"),
+            ),
+            (
+                "{\"type\":\"subscribe\",\"id\":\"a\",\"topic\":\"x/*\",\"filter\":1}",
+                Json::from("a"),
+            ),
+        ] {
+            assert_eq!(parse(frame).unwrap_err().id, id, "{frame}");
+        }
+    }
+
+    #[test]
+    fn a_subscription_carries_its_options() {
+        let frame = r#"{"type":"subscribe","id":1,"topic":"posts/*","filter":"n > 1","headers":{"X-A":"b"}}"#;
+        let Ask::Subscribe { topic } = parse(frame).unwrap().ask else {
+            panic!("not a subscription");
+        };
+        assert_eq!(topic.options.query("filter"), "n > 1");
+        assert_eq!(topic.options.headers, vec![("x_a".into(), "b".into())]);
+        assert_ne!(topic.text, "posts/*");
+    }
+}

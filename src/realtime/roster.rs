@@ -1,0 +1,306 @@
+//! Who is connected, as whom, and subscribed to what. Subscribers that must be judged alike and see alike form one
+//! group, so that a change is judged and written once for each group.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
+use super::client::{ClientId, Outbox, Transport};
+use super::topic::Topic;
+use crate::call::Actor;
+use crate::expr::Catalog;
+use crate::realtime::judge;
+use crate::schema::{CollectionId, RecordId};
+
+/// Where a topic is looked up when a record changes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct TopicKey {
+    pub(super) collection: CompactString,
+    pub(super) record: Option<CompactString>,
+}
+
+/// What makes two subscribers of a topic alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct GroupKey {
+    text: CompactString,
+    class: Class,
+}
+
+/// The part of an identity that verdicts and views of a topic depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Class {
+    /// Rules do not bind, nothing is hidden.
+    Superuser,
+    /// Everybody for whom what the rule reads of the caller has these values.
+    Like(CompactString),
+    /// One identity alone: what it sees may differ from what anybody else sees.
+    One(Option<(CollectionId, RecordId)>),
+}
+
+/// Subscribers judged and served together.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) topic: Arc<Topic>,
+    /// Any member's identity: all are alike for this topic.
+    pub(super) actor: Actor,
+    pub(super) members: HashMap<(ClientId, CompactString), Member>,
+}
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) transport: Transport,
+}
+
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) transport: Transport,
+    pub(super) address: IpAddr,
+    pub(super) actor: Actor,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) subs: Vec<Sub>,
+    next_sub: u64,
+}
+
+/// One subscription. `topic` is `None` for texts that are no topic of records.
+#[derive(Clone, Debug)]
+pub(super) struct Sub {
+    pub(super) id: CompactString,
+    pub(super) topic: Option<Arc<Topic>>,
+    group: Option<GroupKey>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    clients: HashMap<ClientId, Client>,
+    topics: HashMap<TopicKey, HashMap<GroupKey, Group>>,
+    people: HashMap<(CollectionId, RecordId), HashSet<ClientId>>,
+}
+
+impl Roster {
+    pub(super) fn connect(
+        &mut self,
+        id: ClientId,
+        transport: Transport,
+        address: IpAddr,
+        outbox: Arc<Outbox>,
+    ) {
+        let client = Client {
+            transport,
+            address,
+            actor: Actor::Guest,
+            outbox,
+            subs: Vec::new(),
+            next_sub: 1,
+        };
+        self.clients.insert(id, client);
+    }
+
+    pub(super) fn disconnect(&mut self, id: &ClientId) {
+        self.clear_subs(id);
+        if let Some(client) = self.clients.remove(id) {
+            self.forget_person(id, &client.actor);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    pub(super) fn client(&self, id: &ClientId) -> Option<&Client> {
+        self.clients.get(id)
+    }
+
+    pub(super) fn clients(&self) -> impl Iterator<Item = (&ClientId, &Client)> {
+        self.clients.iter()
+    }
+
+    /// The connections signed in as a record.
+    pub(super) fn signed_in_as(&self, collection: &CollectionId, record: &str) -> Vec<ClientId> {
+        let key = (collection.clone(), RecordId::new(record));
+        self.people
+            .get(&key)
+            .map(|ids| ids.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// The groups that a change of a record may concern.
+    pub(super) fn groups<'a>(
+        &'a self,
+        name: &str,
+        id: &str,
+        record: &str,
+    ) -> impl Iterator<Item = &'a Group> + use<'a> {
+        let key = |collection: &str, record: Option<&str>| TopicKey {
+            collection: collection.into(),
+            record: record.map(CompactString::from),
+        };
+        let keys = [
+            key(name, None),
+            key(id, None),
+            key(name, Some(record)),
+            key(id, Some(record)),
+        ];
+        keys.into_iter()
+            .filter_map(|key| self.topics.get(&key))
+            .flat_map(HashMap::values)
+    }
+
+    /// Adds a subscription and gives its id.
+    pub(super) fn subscribe(
+        &mut self,
+        catalog: &Catalog,
+        id: &ClientId,
+        topic: Option<Topic>,
+    ) -> Option<CompactString> {
+        let client = self.clients.get_mut(id)?;
+        let sub = Sub {
+            id: compact_str::format_compact!("{}", client.next_sub),
+            topic: topic.map(Arc::new),
+            group: None,
+        };
+        client.next_sub += 1;
+        let name = sub.id.clone();
+        client.subs.push(sub);
+        self.join(catalog, id, &name);
+        Some(name)
+    }
+
+    /// Removes a subscription; `false` when there is none of that id.
+    pub(super) fn unsubscribe(&mut self, id: &ClientId, sub: &str) -> bool {
+        self.leave(id, sub);
+        let Some(client) = self.clients.get_mut(id) else {
+            return false;
+        };
+        let before = client.subs.len();
+        client.subs.retain(|s| s.id != sub);
+        client.subs.len() < before
+    }
+
+    pub(super) fn clear_subs(&mut self, id: &ClientId) {
+        let subs: Vec<_> = self
+            .clients
+            .get(id)
+            .map(|c| c.subs.iter().map(|s| s.id.clone()).collect())
+            .unwrap_or_default();
+        for sub in subs {
+            self.unsubscribe(id, &sub);
+        }
+    }
+
+    /// Gives a connection another identity, or a newer copy of the same one; its subscriptions move to the groups of it.
+    pub(super) fn set_actor(&mut self, catalog: &Catalog, id: &ClientId, actor: Actor) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let old = std::mem::replace(&mut client.actor, actor.clone());
+        self.forget_person(id, &old);
+        if let Some(record) = actor.record() {
+            let key = (record.collection().id.clone(), RecordId::new(record.id()));
+            self.people.entry(key).or_default().insert(id.clone());
+        }
+        self.regroup(catalog, id);
+    }
+
+    /// Rules or fields changed: everybody is grouped anew.
+    pub(super) fn regroup_all(&mut self, catalog: &Catalog) {
+        let ids: Vec<_> = self.clients.keys().cloned().collect();
+        for id in ids {
+            self.regroup(catalog, &id);
+        }
+    }
+
+    fn regroup(&mut self, catalog: &Catalog, id: &ClientId) {
+        let subs: Vec<_> = self
+            .clients
+            .get(id)
+            .map(|c| c.subs.iter().map(|s| s.id.clone()).collect())
+            .unwrap_or_default();
+        for sub in subs {
+            self.leave(id, &sub);
+            self.join(catalog, id, &sub);
+        }
+    }
+
+    fn join(&mut self, catalog: &Catalog, id: &ClientId, sub: &str) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let (actor, transport, outbox) = (
+            client.actor.clone(),
+            client.transport,
+            client.outbox.clone(),
+        );
+        let Some(sub) = client.subs.iter_mut().find(|s| s.id == sub) else {
+            return;
+        };
+        let Some(topic) = sub.topic.clone() else {
+            return;
+        };
+        let class = judge::class(catalog, &topic, &actor);
+        let group = GroupKey {
+            text: topic.text.clone(),
+            class,
+        };
+        sub.group = Some(group.clone());
+        let sub_id = sub.id.clone();
+        self.topics
+            .entry(key_of(&topic))
+            .or_default()
+            .entry(group)
+            .or_insert_with(|| Group {
+                topic,
+                actor,
+                members: HashMap::new(),
+            })
+            .members
+            .insert((id.clone(), sub_id), Member { outbox, transport });
+    }
+
+    fn leave(&mut self, id: &ClientId, sub: &str) {
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        let Some(sub) = client.subs.iter_mut().find(|s| s.id == sub) else {
+            return;
+        };
+        let (Some(topic), Some(group_key)) = (&sub.topic, sub.group.take()) else {
+            return;
+        };
+        let key = key_of(topic);
+        let Some(groups) = self.topics.get_mut(&key) else {
+            return;
+        };
+        if let Some(group) = groups.get_mut(&group_key) {
+            group.members.remove(&(id.clone(), sub.id.clone()));
+            if group.members.is_empty() {
+                groups.remove(&group_key);
+            }
+        }
+        if groups.is_empty() {
+            self.topics.remove(&key);
+        }
+    }
+
+    fn forget_person(&mut self, id: &ClientId, actor: &Actor) {
+        let Some(record) = actor.record() else {
+            return;
+        };
+        let key = (record.collection().id.clone(), RecordId::new(record.id()));
+        if let Some(ids) = self.people.get_mut(&key) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.people.remove(&key);
+            }
+        }
+    }
+}
+
+fn key_of(topic: &Topic) -> TopicKey {
+    TopicKey {
+        collection: topic.collection.clone(),
+        record: topic.record.clone(),
+    }
+}
