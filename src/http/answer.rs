@@ -26,7 +26,11 @@ pub fn json(call: &Call, encoded: impl Into<Bytes>) -> Answer {
     Ok(picked(json::to_text(&value)))
 }
 
-fn picker(call: &Call) -> Result<Option<Picker>, Fault> {
+/// What a call asks for by `fields`.
+///
+/// # Errors
+/// 400 when it cannot be read.
+pub(super) fn picker(call: &Call) -> Result<Option<Picker>, Fault> {
     match call.query("fields") {
         None | Some("") => Ok(None),
         Some(text) => Picker::parse(text).map_err(|error| Fault::bad_request().caused_by(error)),

@@ -11,9 +11,9 @@ use super::answer::{self, Answer};
 use super::body::{Submitted, Unread};
 use super::error::Fault;
 use super::extract;
-use super::fields::Picker;
 use crate::app::App;
 use crate::call::{Call, Context};
+use crate::kit::fields::Picker;
 use crate::kit::json::{self, Json, JsonMap};
 use crate::kit::limits::{BATCH_BODY_BYTES_MAX, BATCH_URL_CHARS_MAX};
 use crate::records::Submission;
@@ -174,7 +174,7 @@ fn items(call: &Call, requests: Vec<Request>) -> (Vec<Item>, Vec<Option<Picker>>
         .into_iter()
         .map(|request| {
             let mut item = item(call, request);
-            let picker = Picker::of(&item.call).unwrap_or_else(|_| {
+            let picker = super::answer::picker(&item.call).unwrap_or_else(|_| {
                 item.wish = Wish::Unsupported;
                 None
             });
