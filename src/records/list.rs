@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use super::access::{self, Gate};
+use super::cursor::Pages;
 use super::expand::{self, Paths};
-use super::{Error, Sight};
+use super::{Error, Lens, Sight};
 use crate::call::Call;
 use crate::expr::{Catalog, Filter, Guard, Sort};
+use crate::kit::json;
 use crate::kit::limits::{ANSWER_BYTES_MAX, COUNT_EXACT_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX};
+use crate::kit::value::Columns;
 use crate::schema::{Action, Collection, Record};
-use crate::store::{Page, ReadTx, Select};
+use crate::store::{CursorSeal, Page, ReadTx, Select};
 
 /// Whether and how the rows of all pages are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct ListQuery {
     pub sort: String,
     /// Relations to follow.
     pub expand: Paths,
+    /// Where the page begins, when pages are not counted: empty is the first one.
+    pub cursor: Option<String>,
     /// Only these keys of the records; `None` is all.
     pub only: Option<Vec<String>>,
 }
@@ -57,18 +62,24 @@ impl ListQuery {
             }
         }
         let skip = flag("skipTotal", text("skipTotal"))?;
-        let count = match (skip, text("count")) {
+        let cursor = call.query("cursor").map(str::to_owned);
+        let count = match (skip || cursor.is_some(), text("count")) {
             (true, _) => Count::Skip,
             (false, "estimate") => Count::Estimate,
             (false, _) => Count::Exact,
         };
         Ok(Self {
-            page: page(text("page"))?,
+            page: if cursor.is_some() {
+                1
+            } else {
+                page(text("page"))?
+            },
             per_page: per_page(text("perPage"))?,
             count,
             filter: filter.to_owned(),
             sort: sort.to_owned(),
             expand: Paths::parse(text("expand")),
+            cursor,
             only: None,
         })
     }
@@ -165,7 +176,7 @@ fn bind(
     })
 }
 
-/// One page of the records of the collection that `name` names.
+/// One page of the records of the collection that `name` names; `only` names the keys to give.
 ///
 /// # Errors
 /// As the contract's precedence says (1.5).
@@ -174,34 +185,36 @@ pub fn list(
     call: &Call,
     name: &str,
     only: Option<Vec<String>>,
+    seal: &CursorSeal,
 ) -> Result<Listed, Error> {
     let catalog = tx.catalog();
     let collection = access::collection(catalog, name)?;
     let gate = access::gate(catalog, call, collection, Action::List)?;
     let mut query = ListQuery::of(call)?;
     query.only = only;
-    let query = &query;
-    let bound = bind(catalog, call, collection, gate, query)?;
+    let bound = bind(catalog, call, collection, gate, &query)?;
     let mut select = Select::all(catalog, call, collection);
     select.filter = bound.filter.as_ref();
-    let total = count(tx, &select, query)?;
+    let total = count(tx, &select, &query)?;
     select.sort = bound.sort.as_ref();
-    select.page = Some(Page {
-        offset: (query.page - 1).saturating_mul(u64::from(query.per_page)),
-        limit: u64::from(query.per_page),
-    });
-    let mut out = Vec::with_capacity(4 << 10);
-    out.extend_from_slice(b"{\"items\":[");
-    let rows = if query.expand.is_empty() {
-        write_rows(tx, call, &select, collection, query, &mut out)?
-    } else {
-        write_expanded(tx, call, &select, collection, query, &mut out)?
+    let page = Listing {
+        tx,
+        call,
+        collection,
+        query: &query,
     };
-    out.extend_from_slice(b"],");
-    write_totals(query, total, &mut out);
+    let mut out = Vec::with_capacity(4 << 10);
+    let rows = match &query.cursor {
+        None => page.by_number(select, &mut out)?,
+        Some(cursor) => {
+            let pages = Pages::new(seal, call, collection, &query, bound.sort.as_ref())?;
+            page.by_cursor(&select, &pages, cursor, &mut out)?
+        }
+    };
+    write_totals(&query, total, &mut out);
     Ok(Listed {
         body: out,
-        guess: rows == 0 && bound.guess && !call.actor.is_superuser(),
+        guess: rows == 0 && bound.guess,
     })
 }
 
@@ -213,71 +226,126 @@ fn count(tx: &ReadTx<'_>, select: &Select<'_>, query: &ListQuery) -> Result<Opti
     })
 }
 
-/// Writes the rows as they come, and gives their number.
-fn write_rows(
-    tx: &ReadTx<'_>,
-    call: &Call,
-    select: &Select<'_>,
-    collection: &Arc<Collection>,
-    query: &ListQuery,
-    out: &mut Vec<u8>,
-) -> Result<usize, Error> {
-    let sight = Sight::new(tx, call);
-    let mut lens = sight.lens(collection);
-    if let Some(only) = &query.only {
-        lens = lens.only(only);
-    }
-    let mut rows = 0;
-    tx.for_each(select, &mut |row| {
-        if out.len() > ANSWER_BYTES_MAX {
-            return;
-        }
-        if rows > 0 {
-            out.push(b',');
-        }
-        lens.write(row, None, out);
-        rows += 1;
-    })?;
-    within(out)?;
-    Ok(rows)
+/// A page on its way to bytes.
+struct Listing<'a> {
+    tx: &'a ReadTx<'a>,
+    call: &'a Call,
+    collection: &'a Arc<Collection>,
+    query: &'a ListQuery,
 }
 
-/// Reads the rows, follows their relations in batches, then writes them.
-fn write_expanded(
-    tx: &ReadTx<'_>,
-    call: &Call,
-    select: &Select<'_>,
-    collection: &Arc<Collection>,
-    query: &ListQuery,
-    out: &mut Vec<u8>,
-) -> Result<usize, Error> {
-    let records = tx.select(select)?;
-    write_records(tx, call, collection, &records, query, out)?;
-    Ok(records.len())
-}
-
-fn write_records(
-    tx: &ReadTx<'_>,
-    call: &Call,
-    collection: &Arc<Collection>,
-    records: &[Record],
-    query: &ListQuery,
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
-    let expanded = expand::expand(tx, call, collection, records, &query.expand)?;
-    let sight = Sight::new(tx, call);
-    let mut lens = sight.lens(collection);
-    if let Some(only) = &query.only {
-        lens = lens.only(only);
+impl Listing<'_> {
+    /// The page by its number. Gives the number of rows, as all of these do.
+    fn by_number(&self, mut select: Select<'_>, out: &mut Vec<u8>) -> Result<usize, Error> {
+        let limit = u64::from(self.query.per_page);
+        select.page = Some(Page {
+            offset: (self.query.page - 1).saturating_mul(limit),
+            limit,
+        });
+        self.items(&select, &|_| {}, out)
     }
-    for (at, record) in records.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
+
+    /// The page after a cursor. A full page has a next one, which may turn out empty.
+    fn by_cursor(
+        &self,
+        select: &Select<'_>,
+        pages: &Pages<'_>,
+        cursor: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Error> {
+        let after = pages.after(cursor)?;
+        let limit = u64::from(self.query.per_page);
+        let select = Select {
+            after: Some(&after),
+            page: Some(Page { offset: 0, limit }),
+            ..select.clone()
+        };
+        let rows = self.items(&select, &|row| pages.note(row), out)?;
+        out.extend_from_slice(b"\"nextCursor\":");
+        match pages.next().filter(|_| rows as u64 == limit) {
+            Some(next) => json::write_str(&next, out),
+            None => out.extend_from_slice(b"null"),
         }
-        lens.write(record, expanded.of(at), out);
+        out.push(b',');
+        Ok(rows)
+    }
+
+    fn items(
+        &self,
+        select: &Select<'_>,
+        note: &dyn Fn(&dyn Columns),
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Error> {
+        out.extend_from_slice(b"{\"items\":[");
+        let rows = if self.query.expand.is_empty() {
+            self.rows(select, note, out)?
+        } else {
+            self.expanded(select, note, out)?
+        };
+        out.extend_from_slice(b"],");
+        Ok(rows)
+    }
+
+    fn lens(&self) -> Lens<'_> {
+        let lens = Sight::new(self.tx, self.call).lens(self.collection);
+        match &self.query.only {
+            Some(only) => lens.only(only),
+            None => lens,
+        }
+    }
+
+    /// Writes the rows as they come.
+    fn rows(
+        &self,
+        select: &Select<'_>,
+        note: &dyn Fn(&dyn Columns),
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Error> {
+        let lens = self.lens();
+        let mut rows = 0;
+        self.tx.for_each(select, &mut |row| {
+            if out.len() > ANSWER_BYTES_MAX {
+                return;
+            }
+            if rows > 0 {
+                out.push(b',');
+            }
+            lens.write(row, None, out);
+            note(row);
+            rows += 1;
+        })?;
         within(out)?;
+        Ok(rows)
     }
-    Ok(())
+
+    /// Reads the rows, follows their relations in batches, then writes them.
+    fn expanded(
+        &self,
+        select: &Select<'_>,
+        note: &dyn Fn(&dyn Columns),
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Error> {
+        let mut records = Vec::new();
+        self.tx.for_each(select, &mut |row| {
+            note(row);
+            let cells = (0..self.collection.fields.len()).map(|at| row.cell(at).to_value());
+            records.push(Record::from_cells(
+                Arc::clone(self.collection),
+                cells.collect(),
+            ));
+        })?;
+        let paths = &self.query.expand;
+        let expanded = expand::expand(self.tx, self.call, self.collection, &records, paths)?;
+        let lens = self.lens();
+        for (at, record) in records.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            lens.write(record, expanded.of(at), out);
+            within(out)?;
+        }
+        Ok(records.len())
+    }
 }
 
 fn within(out: &[u8]) -> Result<(), Error> {

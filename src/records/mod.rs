@@ -6,6 +6,7 @@ mod account;
 pub mod batch;
 mod check;
 pub mod create;
+mod cursor;
 pub mod draft;
 mod error;
 pub mod expand;

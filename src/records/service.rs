@@ -50,9 +50,10 @@ impl Records {
         only: Option<Vec<String>>,
     ) -> Result<Vec<u8>, Error> {
         let (asker, name) = (call.clone(), CompactString::from(collection));
+        let seal = self.store.cursors().clone();
         let listed = self
             .store
-            .read(move |tx| list::list(tx, &asker, &name, only))
+            .read(move |tx| list::list(tx, &asker, &name, only, &seal))
             .await?;
         if listed.guess && self.guesses.suspicious(call) {
             let millis = u64::from(u16::from_le_bytes(crate::kit::id::random_bytes()));

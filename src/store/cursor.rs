@@ -1,7 +1,7 @@
 //! Cursors as clients hold them: encrypted and authenticated, so that nobody can forge one or learn from it how much
 //! was written that he may not see.
 
-use aes_gcm::aead::{Aead, KeyInit};
+use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -24,6 +24,37 @@ impl std::fmt::Debug for CursorSeal {
 impl CursorSeal {
     pub(super) fn new(key: &[u8; 32]) -> Self {
         Self(Aes256Gcm::new(key.into()))
+    }
+
+    /// Any short text, sealed for one purpose: it opens only under the same `binding`.
+    #[must_use]
+    pub fn seal_text(&self, text: &str, binding: &str) -> String {
+        let nonce = id::random_bytes::<NONCE_BYTES>();
+        let mut out = nonce.to_vec();
+        let payload = Payload {
+            msg: text.as_bytes(),
+            aad: binding.as_bytes(),
+        };
+        // A page's last row is far below what one key may encrypt: there is nothing that could fail.
+        out.extend(
+            self.0
+                .encrypt(&Nonce::from(nonce), payload)
+                .unwrap_or_default(),
+        );
+        BASE64_URL_SAFE_NO_PAD.encode(out)
+    }
+
+    /// The text that was sealed under `binding`; nothing for any other.
+    #[must_use]
+    pub fn open_text(&self, sealed: &str, binding: &str) -> Option<String> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
+        let payload = Payload {
+            msg: sealed,
+            aad: binding.as_bytes(),
+        };
+        let plain = self.0.decrypt(&Nonce::from(*nonce), payload).ok()?;
+        String::from_utf8(plain).ok()
     }
 
     /// The text of `cursor`: 59 letters that a URL can hold.
@@ -78,6 +109,12 @@ mod tests {
         assert_eq!(seal.open(&String::from_utf8(forged).unwrap()), None);
         assert_eq!(CursorSeal::new(&[8; 32]).open(&text), None);
         assert_eq!(seal.open(""), None);
+        let sealed = seal.seal_text("last row", "posts by Ann");
+        assert_eq!(
+            seal.open_text(&sealed, "posts by Ann").as_deref(),
+            Some("last row")
+        );
+        assert_eq!(seal.open_text(&sealed, "posts by Bob"), None);
         assert_eq!(seal.open("%%%"), None);
     }
 }

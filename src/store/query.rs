@@ -5,7 +5,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use crate::call::Call;
-use crate::expr::{Catalog, Filter, Root, Sort};
+use crate::expr::{Catalog, Filter, Root, Sort, SortKey};
 use crate::kit::sql::Sql;
 use crate::kit::value::Value;
 use crate::schema::{Collection, CollectionId, Record};
@@ -40,6 +40,17 @@ pub struct Select<'a> {
     pub sort: Option<&'a Sort>,
     /// How many.
     pub page: Option<Page>,
+    /// Go on after a row; the rows then come in this order and each brings the cells of the keys after its own.
+    pub after: Option<&'a After<'a>>,
+}
+
+/// A place between two rows of an ordered list: the keys of the sort, then the id.
+#[derive(Clone, Debug)]
+pub struct After<'a> {
+    /// The keys of the sort.
+    pub keys: &'a [SortKey],
+    /// Their cells in the last row and that row's id; `None` is before the first row.
+    pub row: Option<(Vec<Value>, CompactString)>,
 }
 
 impl<'a> Select<'a> {
@@ -54,6 +65,7 @@ impl<'a> Select<'a> {
             ids: None,
             sort: None,
             page: None,
+            after: None,
         }
     }
 
@@ -63,8 +75,14 @@ impl<'a> Select<'a> {
         let mut sql = Sql::new();
         sql.push("SELECT ");
         push_columns(self.collection, &mut sql);
+        for key in self.after.iter().flat_map(|after| after.keys) {
+            sql.push(", ");
+            key.write_sql(self.catalog, Root::Table(ROW), self.call, &mut sql);
+        }
         self.push_from(&mut sql);
-        if let Some(sort) = self.sort {
+        if let Some(after) = self.after {
+            self.push_order(after, &mut sql);
+        } else if let Some(sort) = self.sort {
             sql.push(" ORDER BY ");
             sort.write_sql(self.catalog, Root::Table(ROW), self.call, &mut sql);
         }
@@ -109,6 +127,64 @@ impl<'a> Select<'a> {
             sql.push(glue).push("(");
             filter.write_sql(self.catalog, Root::Table(ROW), self.call, sql);
             sql.push(")");
+            glue = " AND ";
+        }
+        if let Some(After {
+            keys,
+            row: Some((values, id)),
+        }) = self.after
+        {
+            sql.push(glue);
+            self.push_after(keys, values, id, sql);
+        }
+    }
+
+    fn push_order(&self, after: &After<'_>, sql: &mut Sql) {
+        sql.push(" ORDER BY ");
+        for key in after.keys {
+            key.write_sql(self.catalog, Root::Table(ROW), self.call, sql);
+            sql.push(if key.is_descending() { " DESC, " } else { ", " });
+        }
+        sql.column(ROW, "id");
+    }
+
+    /// `k1 past v1 OR (k1 IS v1 AND (k2 past v2 OR (... id > last)))`. NULL comes before everything, so that nothing is
+    /// past it downwards and everything else is upwards.
+    fn push_after(&self, keys: &[SortKey], values: &[Value], id: &str, sql: &mut Sql) {
+        for (key, value) in keys.iter().zip(values) {
+            let write = |sql: &mut Sql| {
+                key.write_sql(self.catalog, Root::Table(ROW), self.call, sql);
+            };
+            sql.push("(");
+            match (value.is_null(), key.is_descending()) {
+                (true, true) => {
+                    sql.push("0");
+                }
+                (true, false) => {
+                    write(sql);
+                    sql.push(" IS NOT NULL");
+                }
+                (false, false) => {
+                    write(sql);
+                    sql.push(" > ").arg(value.clone());
+                }
+                (false, true) => {
+                    write(sql);
+                    sql.push(" < ").arg(value.clone());
+                    if key.is_nullable() {
+                        sql.push(" OR ");
+                        write(sql);
+                        sql.push(" IS NULL");
+                    }
+                }
+            }
+            sql.push(" OR (");
+            write(sql);
+            sql.push(" IS ").arg(value.clone()).push(" AND ");
+        }
+        sql.column(ROW, "id").push(" > ").arg(id);
+        for _ in keys {
+            sql.push("))");
         }
     }
 }
