@@ -7,7 +7,8 @@ use crate::auth::{Auth, Passwords};
 use crate::config::Config;
 use crate::files::Files;
 use crate::kit::clock::Clock;
-use crate::ops::{self, Settings};
+use crate::ops::cron::Crons;
+use crate::ops::{self, Limiter, Logs, Settings};
 use crate::realtime::Hub;
 use crate::records::Records;
 use crate::store::{Access, OpenOptions, Store, StoreError};
@@ -27,6 +28,12 @@ pub struct Services {
     pub store: Store,
     /// What superusers have set.
     pub settings: Settings,
+    /// What happened.
+    pub logs: Logs,
+    /// What happens by the clock.
+    pub crons: Crons,
+    /// How often clients may ask.
+    pub limiter: Limiter,
     /// What records hold besides cells.
     pub files: Files,
     /// Who people are.
@@ -70,6 +77,9 @@ impl App {
             config.encryption_env.clone(),
         )
         .await?;
+        let logs = Logs::start(store.logs().clone(), settings.clone(), clock.clone());
+        let crons = Crons::start(store.clone(), logs.clone(), clock.clone());
+        let limiter = Limiter::new(settings.clone());
         let files = Files::new(&config.dir);
         if access == Access::Alone {
             files.sweep(&store).await?;
@@ -83,6 +93,9 @@ impl App {
             clock,
             store,
             settings,
+            logs,
+            crons,
+            limiter,
             files,
             auth,
             records,

@@ -67,6 +67,7 @@ async fn listen(console: Console, app: &App, address: &str) -> Result<(), Failur
     let _installer = Task::spawn(offer_installer(console, app.clone(), address));
     let _neighbours = Task::spawn(look_for_neighbours(app.clone()));
     http::serve(app.clone(), listener, stop, GRACE).await;
+    app.logs.flush().await;
     Ok(())
 }
 

@@ -202,6 +202,7 @@ impl From<StoreError> for Fault {
             },
             StoreError::Gone => Self::not_found().caused_by(error),
             StoreError::NotUnique { .. }
+            | StoreError::Refused
             | StoreError::Timeout
             | StoreError::Full
             | StoreError::Taken { .. }
@@ -248,7 +249,7 @@ impl From<ops::Error> for Fault {
             ops::Error::Raw { .. } => Self::bad_request().with_message(error.to_string()),
             ops::Error::BadQuery("") => Self::bad_request(),
             ops::Error::BadQuery(message) => Self::bad_request().with_message(message),
-            ops::Error::Encryption(_) | ops::Error::Threads(_) => Self::internal(error),
+            ops::Error::Encryption(_) => Self::internal(error),
             ops::Error::Store(store) => store.into(),
         }
     }

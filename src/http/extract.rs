@@ -29,7 +29,7 @@ pub(super) async fn call(app: &App, parts: &Parts, peer: IpAddr) -> Call {
         query: Arc::new(first_values(parts.uri.query().unwrap_or(""))),
         headers: Arc::new(snake_headers(&parts.headers)),
         body: Arc::new(JsonMap::new()),
-        client_ip: remote_ip,
+        client_ip: client_ip(app, &parts.headers, remote_ip),
         remote_ip,
         user_agent: text(&parts.headers, header::USER_AGENT).into(),
     }
@@ -42,6 +42,29 @@ async fn actor(app: &App, headers: &HeaderMap, now: Timestamp) -> Actor {
         .resolve(token(headers), now)
         .await
         .unwrap_or_default()
+}
+
+/// The caller's address: what the first configured proxy header that is present says, else the other end's. A proxy
+/// adds to the right, so that what stands leftmost is the client's own claim.
+fn client_ip(app: &App, headers: &HeaderMap, remote: IpAddr) -> IpAddr {
+    let settings = app.settings.current();
+    let proxy = &settings.trusted_proxy;
+    for name in &proxy.headers {
+        let last = headers.get_all(name.as_str()).iter().next_back();
+        let Some(list) = last.and_then(|value| value.to_str().ok()) else {
+            continue;
+        };
+        let mut addresses = list.split(',').filter_map(|ip| ip.trim().parse().ok());
+        let chosen: Option<IpAddr> = if proxy.use_leftmost_ip {
+            addresses.next()
+        } else {
+            addresses.next_back()
+        };
+        if let Some(ip) = chosen {
+            return ip.to_canonical();
+        }
+    }
+    remote
 }
 
 /// The token of the `Authorization` header: as it is, or after exactly `Bearer ` in any case.

@@ -6,6 +6,7 @@ use super::answer::{self, Answer};
 use crate::app::App;
 use crate::call::Call;
 use crate::kit::json::{Json, JsonMap};
+use crate::ops::logs::expanded;
 
 /// Headers that tell of a proxy which was not configured.
 const PROXY_HEADERS: [&str; 3] = ["CF-Connecting-IP", "Fly-Client-IP", "X-Forwarded-For"];
@@ -18,12 +19,16 @@ struct Health {
 }
 
 /// Answers that the server is up.
-pub(super) async fn health(State(_app): State<App>, call: Call) -> Answer {
+pub(super) async fn health(State(app): State<App>, call: Call) -> Answer {
     let mut data = JsonMap::new();
     if call.actor.is_superuser() {
-        let header = PROXY_HEADERS.into_iter().find(|name| has(&call, name));
+        let settings = app.settings.current();
+        let configured = settings.trusted_proxy.headers.iter().map(String::as_str);
+        let header = configured
+            .chain(PROXY_HEADERS)
+            .find(|name| has(&call, name));
         data.insert("canBackup".to_owned(), Json::from(true));
-        data.insert("realIP".to_owned(), Json::from(call.client_ip.to_string()));
+        data.insert("realIP".to_owned(), Json::from(expanded(call.client_ip)));
         data.insert(
             "possibleProxyHeader".to_owned(),
             Json::from(header.unwrap_or("")),

@@ -4,14 +4,18 @@
 pub mod answer;
 mod batch;
 pub mod body;
+mod console;
+mod crons;
 pub mod error;
 pub mod extract;
 pub mod form;
 mod health;
 mod layer;
+mod logs;
 mod realtime;
 mod records;
 mod server;
+mod settings;
 mod statics;
 
 use axum::Router;
@@ -40,6 +44,15 @@ fn routes(app: App) -> Router {
                 .delete(records::delete),
         )
         .route("/api/batch", post(batch::batch))
+        .route("/api/settings", get(settings::view).patch(settings::update))
+        .route("/api/settings/test/s3", post(settings::test_s3))
+        .route("/api/settings/test/email", post(settings::test_email))
+        .route("/api/logs", get(logs::list).delete(logs::clear))
+        .route("/api/logs/stats", get(logs::stats))
+        .route("/api/logs/{id}", get(logs::view))
+        .route("/api/crons", get(crons::list))
+        .route("/api/crons/{id}", post(crons::run))
+        .route("/api/sql", post(console::run))
         // What no path above takes: static files for GET and HEAD, 404 for the rest.
         .fallback(statics::fallback)
         .method_not_allowed_fallback(statics::fallback)

@@ -24,19 +24,18 @@ pub enum Error {
         data: FieldErrors,
     },
     /// Shown to superusers with the cause.
-    #[error("{message} Raw error:\n{raw}")]
+    #[error("{message} Raw error:{gap}\n{raw}")]
     Raw {
         /// What was being done, as a sentence.
         message: &'static str,
+        /// What the contract has between the words and the new line: a space or nothing.
+        gap: &'static str,
         /// The cause.
         raw: String,
     },
     /// The settings are not readable with the given key, or the key is of a wrong size.
     #[error("{0}")]
     Encryption(String),
-    /// A thread could not be started.
-    #[error("cannot start a thread: {0}")]
-    Threads(std::io::Error),
     /// A filter, sort or page parameter does not hold.
     #[error("{0}")]
     BadQuery(&'static str),

@@ -1,5 +1,6 @@
 //! The housekeeper: settings, logs, scheduled jobs, limits, the superuser's console.
 
+pub mod console;
 pub mod cron;
 mod error;
 mod limiter;

@@ -20,6 +20,9 @@ pub enum StoreError {
     /// The queue is full or too old: try later (503).
     #[error("the database is busy")]
     Busy,
+    /// A superuser's statement that may not run: it writes where only reading is allowed, or reaches for files.
+    #[error("the statement is not allowed here")]
+    Refused,
     /// The deadline passed; nothing was changed.
     #[error("the database took too long")]
     Timeout,

@@ -2,18 +2,21 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{Method, Response, header};
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
 use tower_service::Service;
 
 use super::headers::{self, Frameable};
-use super::{cors, www};
+use super::{cors, limits, log, www};
 use crate::app::App;
+use crate::call::Call;
 use crate::http::body;
 use crate::http::error::Fault;
 use crate::http::extract;
@@ -39,14 +42,7 @@ pub(in crate::http) async fn respond(
         return cors::preflight(origins, request.headers());
     }
     let allowed = cors::allowed_origin(origins, request.headers());
-    // A panic is one request's misfortune: it ends here, with the answer that any internal failure gets.
-    let mut response = match AssertUnwindSafe(handled(app, router, peer, request))
-        .catch_unwind()
-        .await
-    {
-        Ok(response) => response,
-        Err(panic) => Fault::internal(panic_text(&*panic)).into_response(),
-    };
+    let mut response = handled(app, router, peer, request).await;
     let frameable = response.extensions().get::<Frameable>().is_some();
     headers::secure(response.headers_mut(), frameable);
     cors::mark(response.headers_mut(), allowed);
@@ -54,26 +50,55 @@ pub(in crate::http) async fn respond(
 }
 
 async fn handled(app: &App, router: &mut Router, peer: IpAddr, request: Request) -> Response<Body> {
+    let started = Instant::now();
     let (mut parts, body) = request.into_parts();
     let call = extract::call(app, &parts, peer).await;
-    if declared_too_large(&parts) {
-        body::discard(body).await;
-        return Fault::too_large().into_response();
-    }
-    parts.extensions.insert(call);
-    let request = Request::from_parts(parts, body);
-    match router.call(request).await {
-        Ok(mut response) => {
+    let line = log::Line::begin(&parts, &call, started);
+    let response = match refusal(app, &call, &parts) {
+        Some(fault) => {
+            body::discard(body).await;
+            fault.into_response()
+        }
+        None => {
+            parts.extensions.insert(call);
+            routed(router, Request::from_parts(parts, body)).await
+        }
+    };
+    line.end(app, &response);
+    response
+}
+
+async fn routed(router: &mut Router, request: Request) -> Response<Body> {
+    let handled = AssertUnwindSafe(router.call(request)).catch_unwind().await;
+    match handled {
+        Ok(Ok(mut response)) => {
             // There is no 405 in the contract, and so nothing to allow.
             response.headers_mut().remove(header::ALLOW);
             response
         }
-        Err(never) => match never {},
+        Ok(Err(never)) => match never {},
+        // A panic is one request's misfortune: it ends here, with the answer that any internal failure gets.
+        Err(panic) => Fault::internal(panic_text(&*panic)).into_response(),
     }
 }
 
+/// Why a request goes no further, whatever its handler would say.
+fn refusal(app: &App, call: &Call, parts: &Parts) -> Option<Fault> {
+    if call.actor.is_superuser() {
+        let settings = app.settings.current();
+        let from = &settings.superuser_networks;
+        if !from.is_empty() && !from.iter().any(|network| network.contains(&call.client_ip)) {
+            return Some(Fault::forbidden().caused_by("superuser from an address not listed"));
+        }
+    }
+    if !limits::admits(app, call, parts) {
+        return Some(Fault::too_many_requests());
+    }
+    declared_too_large(parts).then(Fault::too_large)
+}
+
 /// Whether the declared length is past the limit of a path without a limit of its own.
-fn declared_too_large(parts: &axum::http::request::Parts) -> bool {
+fn declared_too_large(parts: &Parts) -> bool {
     let own_limit = |path: &str| {
         path == "/api/batch"
             || path == "/api/backups/upload"

@@ -4,6 +4,8 @@
 mod around;
 mod cors;
 mod headers;
+mod limits;
+mod log;
 mod www;
 
 pub(super) use around::respond;

@@ -3,6 +3,7 @@
 mod crypt;
 mod document;
 mod merge;
+pub mod probe;
 mod service;
 mod validate;
 

@@ -341,7 +341,7 @@ fn is_url(text: &str) -> bool {
 }
 
 /// One `@`, a local part without blanks, a domain with a dot.
-fn is_email(text: &str) -> bool {
+pub(super) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };

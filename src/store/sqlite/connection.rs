@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::functions;
+use super::{console, functions};
 use crate::kit::limits;
 use crate::store::StoreError;
 
@@ -137,6 +137,7 @@ impl Link {
         }
         connection.set_prepared_statement_cache_capacity(limits::STATEMENT_CACHE);
         functions::register(&connection)?;
+        connection.authorizer(Some(console::authorize))?;
         let deadline = Deadline::new(Arc::clone(pressure));
         let watched = deadline.clone();
         connection.progress_handler(STEPS_PER_LOOK, Some(move || watched.passed()))?;

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod connection;
+mod console;
 mod functions;
 mod log;
 mod open;
@@ -14,6 +15,7 @@ mod write;
 mod writer;
 
 pub(super) use connection::{Link, Role};
+pub use console::{ConsoleColumn, ConsoleRows, SuperuserSql, raw_text};
 pub use open::{Access, OpenOptions, Store};
 pub use read::ReadTx;
 pub use snapshot::Snapshot;

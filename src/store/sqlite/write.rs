@@ -165,6 +165,14 @@ impl<'a> WriteTx<'a> {
         self.read.run(sql)
     }
 
+    /// Brings the planner's statistics up to date.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn optimize(&mut self) -> Result<(), StoreError> {
+        super::connection::step(self.connection(), "PRAGMA optimize")
+    }
+
     /// Says that rows of `collection` may have changed without entries of their own.
     ///
     /// # Errors

@@ -1,0 +1,22 @@
+//! `POST /api/sql`: a superuser's own statements.
+
+use axum::extract::State;
+
+use super::answer::{self, Answer};
+use super::body::Unread;
+use super::extract::Superuser;
+use crate::app::App;
+use crate::kit::limits::BODY_BYTES_MAX;
+use crate::ops::console;
+
+/// `POST /api/sql`
+pub(super) async fn run(
+    State(app): State<App>,
+    Superuser(call): Superuser,
+    body: Unread,
+) -> Answer {
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    let query = form.text("query")?;
+    let outcome = console::run(&app.store, &app.logs, &call, &query).await?;
+    answer::ordered(&call, &outcome)
+}

@@ -1,0 +1,98 @@
+//! Which limit a request falls under: the path's, or the action's on a collection (contract-auth 6.4).
+
+use axum::http::Method;
+use axum::http::request::Parts;
+
+use crate::app::App;
+use crate::call::Call;
+
+/// Whether the request may go on.
+pub(super) fn admits(app: &App, call: &Call, parts: &Parts) -> bool {
+    if !app.limiter.binds(call) {
+        return true;
+    }
+    let path = parts.uri.path();
+    let Some((collection, actions)) = action(&parts.method, path) else {
+        return app.limiter.admits_path(call, path);
+    };
+    let catalog = app.store.catalog();
+    // An unknown collection is refused by its handler.
+    catalog
+        .find(collection)
+        .is_none_or(|collection| app.limiter.admits_action(call, collection, actions, path))
+}
+
+/// The collection that a path names and the actions that the request is on it.
+fn action<'p>(method: &Method, path: &'p str) -> Option<(&'p str, &'static [&'static str])> {
+    if let Some(rest) = path.strip_prefix("/api/files/") {
+        let mut segments = rest.split('/');
+        let collection = segments.next()?;
+        return (segments.count() == 2).then_some((collection, &["file"]));
+    }
+    let rest = path.strip_prefix("/api/collections/")?;
+    let (collection, below) = rest.split_once('/')?;
+    let actions: &[&str] = match (method.as_str(), below) {
+        ("GET" | "HEAD", "records") => &["list"],
+        ("POST", "records") => &["create"],
+        ("GET" | "HEAD", "auth-methods") => &["listAuthMethods"],
+        ("POST", "auth-refresh") => &["authRefresh"],
+        ("POST", "auth-with-password") => &["authWithPassword", "auth"],
+        ("POST", "auth-with-oauth2") => &["authWithOAuth2", "auth"],
+        ("POST", "auth-with-otp") => &["authWithOTP", "auth"],
+        ("POST", "request-otp") => &["requestOTP"],
+        ("POST", "request-password-reset") => &["requestPasswordReset"],
+        ("POST", "confirm-password-reset") => &["confirmPasswordReset"],
+        ("POST", "request-verification") => &["requestVerification"],
+        ("POST", "confirm-verification") => &["confirmVerification"],
+        ("POST", "request-email-change") => &["requestEmailChange"],
+        ("POST", "confirm-email-change") => &["confirmEmailChange"],
+        (method, below) => record_action(method, below)?,
+    };
+    Some((collection, actions))
+}
+
+fn record_action(method: &str, below: &str) -> Option<&'static [&'static str]> {
+    let id = below.strip_prefix("records/")?;
+    if id.is_empty() || id.contains('/') {
+        return None;
+    }
+    match method {
+        "GET" | "HEAD" => Some(&["view"]),
+        "PATCH" => Some(&["update"]),
+        "DELETE" => Some(&["delete"]),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_collections_are_actions() {
+        for (method, path, expected) in [
+            (
+                Method::GET,
+                "/api/collections/a/records",
+                Some(("a", "list")),
+            ),
+            (
+                Method::HEAD,
+                "/api/collections/a/records/x",
+                Some(("a", "view")),
+            ),
+            (
+                Method::POST,
+                "/api/collections/a/auth-with-otp",
+                Some(("a", "authWithOTP")),
+            ),
+            (Method::GET, "/api/files/a/b/c.png", Some(("a", "file"))),
+            (Method::POST, "/api/files/token", None),
+            (Method::GET, "/api/collections/a", None),
+            (Method::GET, "/api/health", None),
+        ] {
+            let found = action(&method, path).map(|(c, actions)| (c, actions[0]));
+            assert_eq!(found, expected, "{method} {path}");
+        }
+    }
+}

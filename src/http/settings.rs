@@ -1,0 +1,62 @@
+//! `/api/settings`: the whole document, superusers only.
+
+use axum::extract::State;
+
+use super::answer::{self, Answer};
+use super::body::Unread;
+use super::extract::Superuser;
+use crate::app::App;
+use crate::kit::json::Json;
+use crate::kit::limits::BODY_BYTES_MAX;
+use crate::kit::task::Task;
+use crate::ops::settings::probe;
+
+/// `GET /api/settings`
+pub(super) async fn view(State(app): State<App>, Superuser(call): Superuser) -> Answer {
+    answer::ordered(&call, &app.settings.current().redacted())
+}
+
+/// `PATCH /api/settings`
+pub(super) async fn update(
+    State(app): State<App>,
+    Superuser(call): Superuser,
+    body: Unread,
+) -> Answer {
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    let settings = app.settings.update(&Json::Object(form.into_map())).await?;
+    let logs = app.logs.clone();
+    Task::spawn(async move {
+        if let Err(error) = logs.prune().await {
+            tracing::error!(%error, "logs that the new settings do not keep are still there");
+        }
+    })
+    .detach("the answer does not wait for old logs to go");
+    answer::ordered(&call, &settings.redacted())
+}
+
+/// `POST /api/settings/test/s3`
+pub(super) async fn test_s3(
+    State(app): State<App>,
+    Superuser(_call): Superuser,
+    body: Unread,
+) -> Answer {
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    probe::s3(&app.settings.current(), &form.text("filesystem")?)?;
+    Ok(answer::no_content())
+}
+
+/// `POST /api/settings/test/email`
+pub(super) async fn test_email(
+    State(app): State<App>,
+    Superuser(_call): Superuser,
+    body: Unread,
+) -> Answer {
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    probe::email(
+        &app.store.catalog(),
+        &form.text("email")?,
+        &form.text("template")?,
+        &form.text("collection")?,
+    )?;
+    Ok(answer::no_content())
+}
