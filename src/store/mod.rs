@@ -13,6 +13,7 @@ pub use change::{Action, Change, ChangeKind, CommitGroup, Cursor, Entry, Positio
 pub use cursor::CursorSeal;
 pub use error::StoreError;
 pub use logs::{LogEntry, LogTx, Logs};
+pub use query::{After, Page, Referring, Select};
 pub use sqlite::{
     Access, ConsoleColumn, ConsoleRows, OpenOptions, ReadTx, Snapshot, Store, SuperuserSql,
     WriteTx, raw_text,
