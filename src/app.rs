@@ -86,7 +86,7 @@ impl App {
         }
         let passwords = Passwords::start(config.scheme)?;
         let auth = Auth::new(store.clone(), passwords.clone());
-        let records = Records::new(store.clone(), passwords);
+        let records = Records::new(store.clone(), passwords, files.clone());
         let hub = Hub::start(store.clone(), clock.clone())?;
         Ok(Self::new(Services {
             config,

@@ -10,7 +10,6 @@ use super::error::Fault;
 use super::extract::At;
 use crate::app::App;
 use crate::call::Call;
-use crate::kit::fields::Picker;
 use crate::kit::limits::BODY_BYTES_MAX;
 use crate::records::Submission;
 
@@ -85,7 +84,7 @@ pub(super) async fn delete(
 
 /// The names in `fields` when they are top-level ones only: the encoder then writes nothing else.
 fn plain_fields(call: &Call) -> Option<Vec<String>> {
-    let picker = super::answer::picker(call).ok().flatten()?;
+    let picker = answer::picker(call).ok().flatten()?;
     let names = picker.plain_names()?;
     Some(names.into_iter().map(str::to_owned).collect())
 }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
+use super::blobs::{self, Leftover};
 use super::draft::{Draft, Submission};
+use super::remove::Gone;
 use super::service::Records;
 use super::{Error, access, create, service, update, view};
 use crate::call::Call;
+use crate::files::Pending;
 use crate::schema::Action;
 use crate::store::{StoreError, WriteTx};
 
@@ -77,15 +80,44 @@ impl Records {
             let draft = self.prepare(&mut item).await;
             prepared.push(Prepared { item, draft });
         }
-        self.store()
+        let pending = self.store_uploads(&mut prepared).await?;
+        let done: Result<_, BatchError> = self
+            .store()
             .write_alone(timeout, move |tx| {
                 let mut answers = Vec::with_capacity(prepared.len());
+                let mut leftover = Leftover::default();
                 for (index, prepared) in prepared.into_iter().enumerate() {
-                    answers.push(run(tx, prepared).map_err(|error| failed(index, error))?);
+                    let answer = run(tx, prepared, &mut leftover);
+                    answers.push(answer.map_err(|error| failed(index, error))?);
                 }
-                Ok(answers)
+                Ok((answers, leftover))
             })
-            .await
+            .await;
+        service::settle(pending, done.is_ok());
+        let (answers, leftover) = done?;
+        blobs::dispose(self.files(), leftover).await;
+        Ok(answers)
+    }
+
+    /// Stores the uploads of all items. One whose record's id cannot name a folder fails when its turn comes.
+    async fn store_uploads(&self, prepared: &mut [Prepared]) -> Result<Pending, BatchError> {
+        let mut added = Vec::new();
+        for one in prepared.iter_mut() {
+            let Ok(Some(draft)) = &one.draft else {
+                continue;
+            };
+            let id = draft.target(&one.item.wish).unwrap_or_else(|| {
+                Some(draft.extra("id"))
+                    .filter(|id| !id.is_empty())
+                    .unwrap_or_else(|| draft.fresh_id.clone())
+            });
+            match blobs::added(draft, &id, None) {
+                Ok(more) => added.extend(more),
+                Err(error) => one.draft = Err(error),
+            }
+        }
+        let stored = blobs::store(self.files(), added).await;
+        stored.map_err(|error| failed(0, error))
     }
 
     /// What is slow, before the transaction. Items are judged in it, in their order: only what cannot depend on earlier
@@ -144,11 +176,16 @@ fn failed(index: usize, error: Error) -> BatchError {
     }
 }
 
-fn run(tx: &mut WriteTx<'_>, prepared: Prepared) -> Result<Option<Vec<u8>>, Error> {
+fn run(
+    tx: &mut WriteTx<'_>,
+    prepared: Prepared,
+    leftover: &mut Leftover,
+) -> Result<Option<Vec<u8>>, Error> {
     let Prepared { item, draft } = prepared;
     let mut call = item.call;
     let Some(draft) = draft? else {
-        remove(tx, &call, &item.collection, &item.wish)?;
+        let gone = remove(tx, &call, &item.collection, &item.wish)?;
+        leftover.gone.folders.extend(gone.folders);
         return Ok(None);
     };
     let existing = match (&item.wish, draft.target(&item.wish)) {
@@ -158,7 +195,11 @@ fn run(tx: &mut WriteTx<'_>, prepared: Prepared) -> Result<Option<Vec<u8>>, Erro
     let record = match existing {
         Some(id) => {
             call.method = CompactString::const_new("PATCH");
-            update::update(tx, &call, &id, &draft, |hash| draft.proves(hash))?.after
+            let judged = update::update(tx, &call, &id, &draft, |hash| draft.proves(hash))?;
+            leftover
+                .files
+                .extend(blobs::dropped(&judged.before, &judged.after));
+            judged.after
         }
         None => {
             call.method = CompactString::const_new("POST");
@@ -168,13 +209,13 @@ fn run(tx: &mut WriteTx<'_>, prepared: Prepared) -> Result<Option<Vec<u8>>, Erro
     view::encode(tx, &call, record.collection(), &record).map(Some)
 }
 
-fn remove(tx: &mut WriteTx<'_>, call: &Call, collection: &str, wish: &Wish) -> Result<(), Error> {
+fn remove(tx: &mut WriteTx<'_>, call: &Call, collection: &str, wish: &Wish) -> Result<Gone, Error> {
     let collection = access::collection(tx.catalog(), collection)?.clone();
     if collection.is_view() {
         return Err(Error::ReadOnly);
     }
-    if let Wish::Delete(id) = wish {
-        service::delete(tx, call, &collection, id)?;
+    match wish {
+        Wish::Delete(id) => service::delete(tx, call, &collection, id),
+        Wish::Create | Wish::Update(_) | Wish::Upsert | Wish::Unsupported => Ok(Gone::default()),
     }
-    Ok(())
 }

@@ -4,6 +4,7 @@
 pub mod access;
 mod account;
 pub mod batch;
+mod blobs;
 mod check;
 pub mod create;
 mod cursor;

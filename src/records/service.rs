@@ -8,11 +8,13 @@ use std::time::Duration;
 use compact_str::CompactString;
 use parking_lot::Mutex;
 
+use super::blobs::{self, Leftover};
 use super::draft::{Draft, Submission};
 use super::remove::Gone;
 use super::{Error, access, create, list, remove, update, view};
 use crate::auth::Passwords;
 use crate::call::Call;
+use crate::files::{Files, Pending};
 use crate::kit::limits::{
     BODY_BYTES_MAX, EDITOR_BYTES_DEFAULT, FILE_BYTES_DEFAULT, GUESS_CLIENTS_MAX,
     GUESS_DELAY_MILLIS_MAX, GUESS_WINDOW_MILLIS, JSON_BYTES_DEFAULT,
@@ -25,16 +27,18 @@ use crate::store::{Store, WriteTx};
 pub struct Records {
     store: Store,
     passwords: Passwords,
+    files: Files,
     guesses: Arc<Guesses>,
 }
 
 impl Records {
-    /// Over a store, with the pool that hashes passwords.
+    /// Over a store, with the pool that hashes passwords and the place of files.
     #[must_use]
-    pub fn new(store: Store, passwords: Passwords) -> Self {
+    pub fn new(store: Store, passwords: Passwords, files: Files) -> Self {
         Self {
             store,
             passwords,
+            files,
             guesses: Arc::default(),
         }
     }
@@ -137,20 +141,29 @@ impl Records {
         let collection = create::writable(&catalog, collection)?;
         access::gate(&catalog, call, collection, Action::Create)?;
         let mut draft = Draft::new(collection, call, submission);
+        let mut added = Vec::new();
         if draft.is_slow() {
             let (asker, early) = (call.clone(), draft.clone());
-            self.store
-                .read(move |tx| create::judge(tx, &asker, &early).map(drop))
+            added = self
+                .store
+                .read(move |tx| {
+                    let record = create::judge(tx, &asker, &early)?;
+                    blobs::added(&early, record.id(), Some(&record))
+                })
                 .await?;
             self.hash(&mut draft).await?;
         }
+        let pending = blobs::store(&self.files, added).await?;
         let asker = call.clone();
-        self.store
+        let made = self
+            .store
             .write(move |tx| {
                 let record = create::create(tx, &asker, &draft)?;
                 view::encode(tx, &asker, record.collection(), &record)
             })
-            .await
+            .await;
+        settle(pending, made.is_ok());
+        made
     }
 
     /// Changes a record and gives it encoded.
@@ -169,23 +182,37 @@ impl Records {
         access::gate(&catalog, call, collection, Action::Update)?;
         let mut draft = Draft::new(collection, call, submission);
         self.prove_old_password(call, id, &mut draft).await?;
+        let mut added = Vec::new();
         if draft.is_slow() {
             let (asker, early) = (call.clone(), draft.clone());
             let id = CompactString::from(id);
-            self.store
+            added = self
+                .store
                 .read(move |tx| {
-                    update::judge(tx, &asker, &id, &early, |hash| early.proves(hash)).map(drop)
+                    let judged = update::judge(tx, &asker, &id, &early, |hash| early.proves(hash))?;
+                    blobs::added(&early, &id, Some(&judged.after))
                 })
                 .await?;
             self.hash(&mut draft).await?;
         }
+        let pending = blobs::store(&self.files, added).await?;
         let (asker, id) = (call.clone(), CompactString::from(id));
-        self.store
+        let changed: Result<_, Error> = self
+            .store
             .write(move |tx| {
                 let judged = update::update(tx, &asker, &id, &draft, |hash| draft.proves(hash))?;
-                view::encode(tx, &asker, judged.after.collection(), &judged.after)
+                let body = view::encode(tx, &asker, judged.after.collection(), &judged.after)?;
+                Ok((body, blobs::dropped(&judged.before, &judged.after)))
             })
-            .await
+            .await;
+        settle(pending, changed.is_ok());
+        let (body, dropped) = changed?;
+        let leftover = Leftover {
+            files: dropped,
+            ..Leftover::default()
+        };
+        blobs::dispose(&self.files, leftover).await;
+        Ok(body)
     }
 
     /// Removes a record.
@@ -204,8 +231,17 @@ impl Records {
             .store
             .write(move |tx| delete(tx, &asker, &collection, &id))
             .await?;
-        drop(gone);
+        self.dispose(gone);
         Ok(())
+    }
+
+    /// Sees to what removals leave to be done after their commit.
+    pub fn dispose(&self, gone: Gone) {
+        blobs::dispose_folders(&self.files, gone.folders);
+    }
+
+    pub(super) fn files(&self) -> &Files {
+        &self.files
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -246,6 +282,15 @@ impl Records {
             draft.proven_hash = Some(hash);
         }
         Ok(())
+    }
+}
+
+/// Says how the commit went that uploads were stored for.
+pub(super) fn settle(pending: Pending, committed: bool) {
+    if committed {
+        pending.commit();
+    } else {
+        pending.rollback();
     }
 }
 
