@@ -3,7 +3,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::auth::Auth;
 use crate::auth::{Auth, Passwords};
+use crate::collections::Collections;
 use crate::config::Config;
 use crate::files::Files;
 use crate::kit::clock::Clock;
@@ -38,6 +40,8 @@ pub struct Services {
     pub files: Files,
     /// Who people are.
     pub auth: Auth,
+    /// Collections as superusers manage them.
+    pub collections: Collections,
     /// Records of all collections.
     pub records: Records,
     /// Who hears of changes.
@@ -88,6 +92,7 @@ impl App {
         let auth = Auth::new(store.clone(), passwords.clone());
         let records = Records::new(store.clone(), passwords, files.clone());
         let hub = Hub::start(store.clone(), clock.clone())?;
+        let collections = Collections::new(store.clone());
         Ok(Self::new(Services {
             config,
             clock,
@@ -98,6 +103,7 @@ impl App {
             limiter,
             files,
             auth,
+            collections,
             records,
             hub,
         }))

@@ -5,6 +5,7 @@ pub mod app;
 pub mod auth;
 pub mod call;
 pub mod cli;
+pub mod collections;
 pub mod config;
 pub mod expr;
 pub mod files;

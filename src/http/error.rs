@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 
 use crate::auth::password::HashError;
+use crate::collections;
 use crate::kit::json::{self, Json};
 use crate::ops;
 use crate::realtime;
@@ -251,6 +252,32 @@ impl From<ops::Error> for Fault {
             ops::Error::BadQuery(message) => Self::bad_request().with_message(message),
             ops::Error::Encryption(_) => Self::internal(error),
             ops::Error::Store(store) => store.into(),
+        }
+    }
+}
+
+impl From<collections::Error> for Fault {
+    fn from(error: collections::Error) -> Self {
+        use collections::Error;
+        match error {
+            Error::NotFound => Self::not_found(),
+            Error::BadQuery(_) => Self::bad_request().caused_by(error),
+            Error::UnreadableKind
+            | Error::Unreadable
+            | Error::CreateRaw(_)
+            | Error::UpdateRaw(_)
+            | Error::Delete
+            | Error::Referenced(_)
+            | Error::TruncateView
+            | Error::Truncate
+            | Error::View(_) => Self::bad_request().with_message(error.to_string()),
+            Error::Create(ref data)
+            | Error::Update(ref data)
+            | Error::Form(ref data)
+            | Error::Import(ref data) => Self::bad_request()
+                .with_message(error.to_string())
+                .with_data(data.clone()),
+            Error::Store(store) => store.into(),
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod answer;
 mod batch;
 pub mod body;
+mod collections;
 mod console;
 mod crons;
 pub mod error;
@@ -19,7 +20,7 @@ mod settings;
 mod statics;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 pub use server::serve;
 
@@ -32,6 +33,33 @@ fn routes(app: App) -> Router {
         .route(
             "/api/realtime",
             get(realtime::connect).post(realtime::submit),
+        )
+        .route(
+            "/api/collections",
+            get(collections::list).post(collections::create),
+        )
+        .route("/api/collections/import", put(collections::import))
+        .route(
+            "/api/collections/meta/scaffolds",
+            get(collections::scaffolds),
+        )
+        .route(
+            "/api/collections/meta/oauth2-providers",
+            get(collections::providers),
+        )
+        .route(
+            "/api/collections/meta/dry-run-view",
+            post(collections::dry_run),
+        )
+        .route(
+            "/api/collections/{collection}",
+            get(collections::view)
+                .patch(collections::update)
+                .delete(collections::delete),
+        )
+        .route(
+            "/api/collections/{collection}/truncate",
+            axum::routing::delete(collections::truncate),
         )
         .route(
             "/api/collections/{collection}/records",

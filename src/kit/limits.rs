@@ -79,6 +79,8 @@ pub const FILE_BYTES_DEFAULT: u64 = 5 << 20;
 pub const JSON_BYTES_DEFAULT: u64 = 1 << 20;
 /// Code points of a password whose field has `max` 0 (contract 3.14).
 pub const PASSWORD_CHARS_DEFAULT: u64 = 71;
+/// Collections of one import; past it 400 and nothing is imported.
+pub const IMPORT_COLLECTIONS_MAX: usize = 2_000;
 /// Bytes of one compiled pattern of a field; past it the pattern is invalid at save.
 pub const PATTERN_COMPILED_BYTES_MAX: usize = 2 << 20;
 /// Nested groups of one pattern; past it the pattern is invalid at save.

@@ -95,6 +95,40 @@ impl FieldErrors {
         }
     }
 
+    /// Adds all errors of another tree; the first error of a key stays.
+    pub fn merge(&mut self, other: Self) {
+        for (key, node) in other.0 {
+            match (self.0.get_mut(&key), node) {
+                (Some(Node::Branch(mine)), Node::Branch(theirs)) => mine.merge(theirs),
+                (Some(_), _) => {}
+                (None, node) => {
+                    self.0.insert(key, node);
+                }
+            }
+        }
+    }
+
+    /// The messages alone as indented JSON, in the words of a log: small first letter, no full stop, where the message
+    /// is a phrase of ours and not a sentence with more in it.
+    #[must_use]
+    pub fn to_plain_text(&self) -> String {
+        serde_json::to_string_pretty(&self.plain()).unwrap_or_default()
+    }
+
+    fn plain(&self) -> Json {
+        let plain = |node: &Node| match node {
+            Node::Leaf(error) => Json::from(phrase(error)),
+            Node::Branch(branch) => branch.plain(),
+            Node::Raw(json) => json.clone(),
+        };
+        Json::Object(
+            self.0
+                .iter()
+                .map(|(key, node)| (key.clone(), plain(node)))
+                .collect(),
+        )
+    }
+
     /// Adds a whole branch under a key; an empty one is nothing.
     pub fn nest(&mut self, key: impl Into<String>, errors: Self) {
         if errors.is_empty() {
@@ -142,6 +176,39 @@ impl FieldErrors {
         }
         Json::Object(map)
     }
+}
+
+/// Codes of general judgements, whose messages are phrases.
+const PHRASES: [&str; 18] = [
+    "validation_required",
+    "validation_nil_or_not_empty_required",
+    "validation_nil",
+    "validation_empty",
+    "validation_length_out_of_range",
+    "validation_length_too_long",
+    "validation_length_too_short",
+    "validation_match_invalid",
+    "validation_in_invalid",
+    "validation_not_in_invalid",
+    "validation_min_greater_equal_than_required",
+    "validation_max_less_equal_than_required",
+    "validation_is_email",
+    "validation_is_domain",
+    "validation_is_url",
+    "validation_date_invalid",
+    "validation_date_out_of_range",
+    "validation_invalid_regex",
+];
+
+fn phrase(error: &FieldError) -> String {
+    let text = error.message.trim_end_matches('.');
+    if !PHRASES.contains(&error.code.as_ref()) {
+        return text.to_owned();
+    }
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().collect::<String>() + letters.as_str()
+    })
 }
 
 fn leaf_json(error: &FieldError) -> Json {

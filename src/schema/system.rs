@@ -375,6 +375,17 @@ pub fn auth_indexes(collection: &Collection) -> Vec<String> {
         .to_vec()
 }
 
+/// The indexes of an auth collection that has neither id nor name yet.
+#[must_use]
+pub fn scaffold_indexes() -> Vec<String> {
+    /// Letters that stand in for the id.
+    const SUFFIX_LEN: usize = 10;
+    let suffix = id::random(SUFFIX_LEN, id::LOWER_ALNUM);
+    ["tokenKey", "email"]
+        .map(|field| auth_index(field, &suffix, ""))
+        .to_vec()
+}
+
 /// The unique index of an auth collection on `field`, `tokenKey` or `email`.
 #[must_use]
 pub fn auth_index(field: &str, id: &str, table: &str) -> String {

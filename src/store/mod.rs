@@ -15,6 +15,6 @@ pub use error::StoreError;
 pub use logs::{LogEntry, LogTx, Logs};
 pub use query::{After, Page, Referring, Select};
 pub use sqlite::{
-    Access, ConsoleColumn, ConsoleRows, OpenOptions, ReadTx, Snapshot, Store, SuperuserSql,
-    WriteTx, raw_text,
+    Access, ConsoleColumn, ConsoleRows, DdlError, OpenOptions, ReadTx, Snapshot, Store,
+    SuperuserSql, WriteTx, raw_text,
 };

@@ -16,6 +16,8 @@ pub struct World<'a> {
     pub schema: &'a Schema,
     /// The old state; `None` for a new collection.
     pub old: Option<&'a Collection>,
+    /// Whether `schema` holds the draft already: many are saved at once.
+    pub placed: bool,
     /// Whether the database has a table of this name that is no collection's.
     pub is_internal_table: &'a dyn Fn(&str) -> bool,
 }
@@ -52,7 +54,7 @@ fn check_identity(draft: &Draft, world: &World<'_>, errors: &mut FieldErrors) {
     match world.old {
         None => {
             let taken = || {
-                world.schema.by_id(&collection.id).is_some().then(|| {
+                (!world.placed && world.schema.by_id(&collection.id).is_some()).then(|| {
                     FieldError::new(
                         "validation_invalid_or_existing_id",
                         "The model id is invalid or already exists.",
@@ -120,7 +122,7 @@ fn check_name(collection: &Collection, world: &World<'_>) -> Option<FieldError> 
         world
             .schema
             .iter()
-            .filter(|other| world.old.is_none() || !same(other))
+            .filter(|other| !(world.placed || world.old.is_some()) || !same(other))
     };
     if others().any(|other| other.name.eq_ignore_ascii_case(name)) {
         return Some(FieldError::new(

@@ -3,6 +3,7 @@
 mod checkpoint;
 mod connection;
 mod console;
+mod ddl;
 mod functions;
 mod log;
 mod open;
@@ -11,11 +12,13 @@ mod readers;
 mod row;
 mod schema_rows;
 mod snapshot;
+mod view;
 mod write;
 mod writer;
 
 pub(super) use connection::{Link, Role};
 pub use console::{ConsoleColumn, ConsoleRows, SuperuserSql, raw_text};
+pub use ddl::DdlError;
 pub use open::{Access, OpenOptions, Store};
 pub use read::ReadTx;
 pub use snapshot::Snapshot;

@@ -1,0 +1,12 @@
+//! Collections as superusers manage them: list, view, create, update, delete, truncate, import. Every change is one
+//! transaction with the rows that it moves.
+
+mod dry_run;
+mod error;
+mod import;
+mod list;
+mod save;
+mod service;
+
+pub use error::Error;
+pub use service::Collections;

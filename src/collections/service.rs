@@ -1,0 +1,223 @@
+//! The service that routes call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::save::{SaveError, save};
+use super::{Error, dry_run, import, list};
+use crate::call::Call;
+use crate::kit::json::JsonMap;
+use crate::kit::limits::WRITE_ALONE_SECS_MAX;
+use crate::records;
+use crate::records::remove::{Gone, remove};
+use crate::schema::{Collection, CollectionId, Draft, DraftError, Kind};
+use crate::store::{Select, Store, WriteTx};
+
+/// Managing collections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Collections {
+    store: Store,
+}
+
+impl Collections {
+    /// Over a store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// One page of collections, encoded.
+    ///
+    /// # Errors
+    /// [`Error::BadQuery`].
+    pub async fn list(&self, call: &Call) -> Result<Vec<u8>, Error> {
+        let call = call.clone();
+        self.store.read(move |tx| list::list(tx, &call)).await
+    }
+
+    /// The collection of this name or id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn view(&self, name_or_id: &str) -> Result<Arc<Collection>, Error> {
+        let catalog = self.store.catalog();
+        catalog.find(name_or_id).cloned().ok_or(Error::NotFound)
+    }
+
+    /// Makes a collection.
+    ///
+    /// # Errors
+    /// As the contract says (2.5).
+    pub async fn create(&self, call: &Call, payload: JsonMap) -> Result<Arc<Collection>, Error> {
+        let draft = Draft::create(&payload).map_err(|error| match error {
+            DraftError::Kind(_) => Error::UnreadableKind,
+            DraftError::Data(_) => Error::Unreadable,
+        })?;
+        let now = call.now;
+        self.alone(move |tx| {
+            save(tx, draft, None, now).map_err(|error| match error {
+                SaveError::Invalid(errors) => Error::Create(errors),
+                SaveError::Raw(text) => Error::CreateRaw(text),
+                SaveError::Store(error) => Error::Store(error),
+            })
+        })
+        .await
+    }
+
+    /// Changes a collection.
+    ///
+    /// # Errors
+    /// As the contract says (2.6).
+    pub async fn update(
+        &self,
+        call: &Call,
+        name_or_id: &str,
+        payload: JsonMap,
+    ) -> Result<Arc<Collection>, Error> {
+        let (name, now) = (name_or_id.to_owned(), call.now);
+        self.alone(move |tx| {
+            let catalog = Arc::clone(tx.catalog());
+            let old = catalog.find(&name).ok_or(Error::NotFound)?;
+            let draft = Draft::update(old, &payload).map_err(|_| Error::Unreadable)?;
+            let id = &draft.collection.id;
+            if *id != old.id && catalog.by_id(id).is_none() {
+                return Err(Error::UpdateRaw(
+                    "failed to retrieve old cached collection: sql: no rows in result set"
+                        .to_owned(),
+                ));
+            }
+            save(tx, draft, Some(old), now).map_err(|error| match error {
+                SaveError::Invalid(errors) => Error::Update(errors),
+                SaveError::Raw(text) => Error::UpdateRaw(text),
+                SaveError::Store(error) => Error::Store(error),
+            })
+        })
+        .await
+    }
+
+    /// Removes a collection with its records; gives its id, whose files may go now.
+    ///
+    /// # Errors
+    /// [`Error::Delete`] and [`Error::Referenced`].
+    pub async fn delete(&self, name_or_id: &str) -> Result<CollectionId, Error> {
+        let name = name_or_id.to_owned();
+        self.alone(move |tx| {
+            let catalog = Arc::clone(tx.catalog());
+            let collection = catalog.find(&name).ok_or(Error::NotFound)?;
+            delete(tx, std::slice::from_ref(collection))?;
+            Ok(collection.id.clone())
+        })
+        .await
+    }
+
+    /// Removes every record of a collection; gives the folders of files that nobody owns any more.
+    ///
+    /// # Errors
+    /// [`Error::TruncateView`] and [`Error::Truncate`].
+    pub async fn truncate(&self, call: &Call, name_or_id: &str) -> Result<Gone, Error> {
+        let (name, call) = (name_or_id.to_owned(), call.clone());
+        self.alone(move |tx| {
+            let catalog = Arc::clone(tx.catalog());
+            let collection = catalog.find(&name).ok_or(Error::NotFound)?;
+            if collection.is_view() {
+                return Err(Error::TruncateView);
+            }
+            let mut gone = Gone::default();
+            for record in tx.select(&Select::all(&catalog, &call, collection))? {
+                remove(tx, &call, &record, &mut gone).map_err(|error| match error {
+                    records::Error::Store(error) => Error::Store(error),
+                    _ => Error::Truncate,
+                })?;
+            }
+            Ok(gone)
+        })
+        .await
+    }
+
+    /// Makes and changes many collections at once; gives the ids of those that are gone.
+    ///
+    /// # Errors
+    /// [`Error::Form`] and [`Error::Import`].
+    pub async fn import(
+        &self,
+        call: &Call,
+        items: Vec<JsonMap>,
+        delete_missing: bool,
+    ) -> Result<Vec<CollectionId>, Error> {
+        let now = call.now;
+        self.alone(move |tx| import::import(tx, &items, delete_missing, now))
+            .await
+    }
+
+    /// What a query would be as a view: its fields and first records, encoded.
+    ///
+    /// # Errors
+    /// [`Error::View`].
+    pub async fn dry_run(&self, query: &str) -> Result<Vec<u8>, Error> {
+        let query = query.to_owned();
+        self.alone(move |tx| dry_run::dry_run(tx, &query)).await
+    }
+
+    /// Blank collections of each kind.
+    #[must_use]
+    pub fn scaffolds(&self) -> Vec<Collection> {
+        ["auth", "base", "view"]
+            .into_iter()
+            .filter_map(Collection::fresh_kind)
+            .map(|kind| {
+                let mut scaffold = Collection::scaffold(kind);
+                if matches!(scaffold.kind, Kind::Auth(_)) {
+                    scaffold.indexes = crate::schema::system::scaffold_indexes();
+                }
+                scaffold
+            })
+            .collect()
+    }
+
+    async fn alone<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut WriteTx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let deadline = Duration::from_secs(WRITE_ALONE_SECS_MAX);
+        self.store.write_alone(deadline, f).await
+    }
+}
+
+/// Removes collections, tables and all. They may point to each other; nothing that stays may point to them.
+pub(super) fn delete(tx: &mut WriteTx<'_>, going: &[Arc<Collection>]) -> Result<(), Error> {
+    let catalog = Arc::clone(tx.catalog());
+    let goes = |other: &Collection| going.iter().any(|gone| gone.id == other.id);
+    if going.iter().any(|collection| collection.system) {
+        return Err(Error::Delete);
+    }
+    let mut referrers: Vec<&str> = going
+        .iter()
+        .flat_map(|collection| catalog.referrers(&collection.id))
+        .map(|(other, _)| other)
+        .filter(|other| !goes(other) && !other.is_view())
+        .map(|other| other.name.as_str())
+        .collect();
+    referrers.sort_unstable();
+    referrers.dedup();
+    if !referrers.is_empty() {
+        return Err(Error::Referenced(referrers.join(", ")));
+    }
+    let stays = || catalog.iter().filter(|other| !goes(other));
+    let views = || {
+        stays()
+            .filter(|other| other.is_view())
+            .map(|view| view.name.as_str())
+    };
+    let whole: Vec<&str> = views().filter(|name| tx.view_works(name)).collect();
+    for collection in going {
+        tx.drop_table(collection).map_err(|_| Error::Delete)?;
+    }
+    if !whole.into_iter().all(|name| tx.view_works(name)) {
+        return Err(Error::Delete);
+    }
+    for collection in going {
+        tx.delete_collection(collection)?;
+    }
+    tx.schema_changed(stays().cloned().collect())?;
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! View queries: what columns they have, whether their ids will do, and the text of the view that the database keeps.
+
+use rusqlite::Connection;
+
+use super::ddl::{quoted, words};
+use super::row::RowCells;
+use super::{ReadTx, WriteTx};
+use crate::kit::value::{Columns, Value};
+use crate::schema::Field;
+use crate::schema::view::ViewQuery;
+
+/// Rows of a view that are looked at when it is saved.
+const PROBED_ROWS: usize = 10;
+
+impl ReadTx<'_> {
+    /// The names of the columns of a query.
+    ///
+    /// # Errors
+    /// The database's words.
+    pub fn view_columns(&self, query: &ViewQuery) -> Result<Vec<String>, String> {
+        let statement = self
+            .connection()
+            .prepare(&wrapped(query))
+            .map_err(|error| words(&error))?;
+        if !statement.readonly() {
+            return Err("only SELECT queries are supported".to_owned());
+        }
+        let names = statement.column_names();
+        Ok(names.into_iter().map(str::to_owned).collect())
+    }
+
+    /// The first rows of a query, cells in the order of its columns.
+    ///
+    /// # Errors
+    /// The database's words.
+    pub fn view_sample(&self, query: &ViewQuery) -> Result<Vec<Vec<Value>>, String> {
+        let text = format!("{} LIMIT {PROBED_ROWS}", wrapped(query));
+        let mut statement = self.connection().prepare(&text).map_err(|e| words(&e))?;
+        let width = statement.column_count();
+        let mut rows = statement.query([]).map_err(|error| words(&error))?;
+        let mut sample = Vec::new();
+        while let Some(row) = rows.next().map_err(|error| words(&error))? {
+            let cells = RowCells(row);
+            sample.push((0..width).map(|at| cells.cell(at).to_value()).collect());
+        }
+        Ok(sample)
+    }
+
+    /// Whether everything that a saved view reads is there.
+    #[must_use]
+    pub fn view_works(&self, name: &str) -> bool {
+        self.connection()
+            .prepare(&format!("SELECT * FROM {}", quoted(name)))
+            .is_ok()
+    }
+}
+
+impl WriteTx<'_> {
+    /// Whether the ids of a query are all there and all different, as far as its first rows tell.
+    ///
+    /// # Errors
+    /// What to tell its owner.
+    pub fn check_view_ids(&self, query: &ViewQuery, id_at: usize) -> Result<(), String> {
+        let mut seen = std::collections::HashSet::new();
+        for row in self.view_sample(query)? {
+            let id = row.get(id_at).map(Value::to_display).unwrap_or_default();
+            if id.is_empty() || !seen.insert(id) {
+                return Err("the query could return records with empty or invalid ids".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The query as a table: whatever it says, only a SELECT can stand here. Its last line may be a comment.
+fn wrapped(query: &ViewQuery) -> String {
+    format!("SELECT * FROM ({})", query.text())
+}
+
+/// What follows `CREATE VIEW name AS`. Ids that SQLite does not know as text are cast to it.
+pub(super) fn physical_text(
+    connection: &Connection,
+    query: &ViewQuery,
+    fields: &[Field],
+) -> Result<String, String> {
+    let wrapped = wrapped(query);
+    let statement = connection.prepare(&wrapped).map_err(|e| words(&e))?;
+    let id_is_text = statement.columns().any(|column| {
+        column.name() == "id"
+            && column
+                .decl_type()
+                .is_some_and(|kind| kind.eq_ignore_ascii_case("TEXT"))
+    });
+    if id_is_text {
+        return Ok(wrapped);
+    }
+    let columns: Vec<String> = fields
+        .iter()
+        .map(|field| {
+            if field.name == "id" {
+                "CAST(`id` as TEXT) `id`".to_owned()
+            } else {
+                quoted(&field.name)
+            }
+        })
+        .collect();
+    Ok(format!(
+        "SELECT * FROM (SELECT {} FROM ({}))",
+        columns.join(","),
+        query.text()
+    ))
+}
