@@ -3,7 +3,6 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::auth::Auth;
 use crate::auth::{Auth, Passwords};
 use crate::collections::Collections;
 use crate::config::Config;
