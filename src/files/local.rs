@@ -9,11 +9,13 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use md5::{Digest, Md5};
 
 use super::{Upload, sniff};
 use crate::kit::id;
 use crate::kit::json::{self, Json};
+use crate::kit::limits::FILE_CHUNK_BYTES;
 
 /// Ending of side files; no blob may have it.
 const ATTRS: &str = ".attrs";
@@ -127,7 +129,7 @@ fn plain(part: &str) -> Option<String> {
 #[derive(Debug)]
 pub struct Blob {
     /// The content.
-    pub file: File,
+    pub content: Content,
     /// Bytes.
     pub size: u64,
     /// When it was stored.
@@ -136,19 +138,33 @@ pub struct Blob {
     pub mime: String,
 }
 
+/// The content of a blob: small ones are read where they are opened, which saves further trips to a blocking thread.
+#[derive(Debug)]
+pub enum Content {
+    /// All of it.
+    Whole(Bytes),
+    /// Still to be read.
+    File(File),
+}
+
 impl Blob {
     /// The whole content, when it has at most `most` bytes.
     ///
     /// # Errors
     /// When it has more, or cannot be read.
-    pub fn read(&mut self, most: u64) -> io::Result<Vec<u8>> {
-        if self.size > most {
-            return Err(io::ErrorKind::FileTooLarge.into());
+    pub fn read(self, most: u64) -> io::Result<Bytes> {
+        match self.content {
+            _ if self.size > most => Err(io::ErrorKind::FileTooLarge.into()),
+            Content::Whole(bytes) => Ok(bytes),
+            Content::File(file) => read(file, self.size),
         }
-        let mut content = Vec::with_capacity(usize::try_from(self.size).unwrap_or(0));
-        (&mut self.file).take(most).read_to_end(&mut content)?;
-        Ok(content)
     }
+}
+
+fn read(file: File, size: u64) -> io::Result<Bytes> {
+    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    file.take(size).read_to_end(&mut content)?;
+    Ok(content.into())
 }
 
 /// The storage folder.
@@ -215,11 +231,17 @@ impl Local {
         if !metadata.is_file() {
             return Err(io::ErrorKind::NotFound.into());
         }
+        let size = metadata.len();
+        let content = if size <= FILE_CHUNK_BYTES as u64 {
+            Content::Whole(read(file, size)?)
+        } else {
+            Content::File(file)
+        };
         Ok(Blob {
-            size: metadata.len(),
+            size,
             modified: metadata.modified()?,
             mime: content_type(&with_suffix(&path, ATTRS)),
-            file,
+            content,
         })
     }
 
@@ -338,12 +360,10 @@ mod tests {
 
         local.put(&key, &upload).unwrap();
 
-        let mut blob = local.open(&key).unwrap();
+        let blob = local.open(&key).unwrap();
         assert_eq!(blob.size, 5);
         assert_eq!(blob.mime, "text/plain; charset=utf-8");
-        let mut text = String::new();
-        blob.file.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "hello");
+        assert_eq!(&blob.read(5).unwrap()[..], b"hello");
         assert_eq!(
             fs::read_to_string(root.join("c/r/a_1.txt.attrs")).unwrap(),
             r#"{"user.cache_control":"","user.content_disposition":"","user.content_encoding":"","user.content_language":"","user.content_type":"text/plain; charset=utf-8","user.metadata":{"original-filename":"A.txt"},"md5":"XUFAKrxLKna5cZ2REBfFkg=="}"#

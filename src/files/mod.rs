@@ -8,7 +8,7 @@ pub mod sniff;
 pub mod thumb;
 mod upload;
 
-pub use local::{Blob, Key, RecordKey};
+pub use local::{Blob, Content, Key, RecordKey};
 pub use pending::{Pending, named_by, stored_names};
 pub use service::Files;
 pub use upload::{Upload, UploadWriter};

@@ -125,7 +125,11 @@ impl Files {
             .blocking(move |files| {
                 // Held by the work itself: a client that leaves does not make room for another.
                 let _permit = permit;
-                let original = files.local().open(&key)?.read(THUMB_SOURCE_BYTES_MAX)?;
+                let original = files.local().open(&key)?;
+                if !thumb::has_thumbs(&original.mime) {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                let original = original.read(THUMB_SOURCE_BYTES_MAX)?;
                 let content = thumb::make(&original, &thumb_key.to_text(), size)
                     .ok_or(io::ErrorKind::InvalidData)?;
                 files.local().put_bytes(&thumb_key, &content)?;

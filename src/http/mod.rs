@@ -9,6 +9,7 @@ mod console;
 mod crons;
 pub mod error;
 pub mod extract;
+mod files;
 pub mod form;
 mod health;
 mod layer;
@@ -81,6 +82,11 @@ fn routes(app: App) -> Router {
         .route("/api/crons", get(crons::list))
         .route("/api/crons/{id}", post(crons::run))
         .route("/api/sql", post(console::run))
+        .route("/api/files/token", post(files::token))
+        .route(
+            "/api/files/{collection}/{record}/{name}",
+            get(files::download),
+        )
         // What no path above takes: static files for GET and HEAD, 404 for the rest.
         .fallback(statics::fallback)
         .method_not_allowed_fallback(statics::fallback)

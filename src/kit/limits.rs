@@ -89,6 +89,10 @@ pub const PATTERN_NEST_MAX: u32 = 100;
 pub const GENERATED_CHARS_MAX: usize = 16 << 10;
 /// Pixels of an image that a thumb is made from: a decoded picture takes 4 bytes each; larger ones are served as they are.
 pub const THUMB_SOURCE_PIXELS_MAX: u64 = 50_000_000;
+/// Views over views that are followed to the table that holds a file (contract 6.4); deeper files are not found.
+pub const VIEW_LEVELS_MAX: usize = 5;
+/// Bytes of a file that are read at a time, and up to which a file is read at once.
+pub const FILE_CHUNK_BYTES: usize = 64 << 10;
 /// Bytes of a file that a thumb is made from; a larger one is served as it is.
 pub const THUMB_SOURCE_BYTES_MAX: u64 = 64 << 20;
 /// Pixels of a thumb; a larger format is served as the original.

@@ -8,6 +8,7 @@ mod blobs;
 mod check;
 pub mod create;
 mod cursor;
+mod download;
 pub mod draft;
 mod error;
 pub mod expand;
@@ -19,6 +20,7 @@ mod system;
 pub mod update;
 pub mod view;
 
+pub use download::Download;
 pub use draft::{Draft, Submission};
 pub use error::Error;
 pub use list::{ListQuery, Listed};

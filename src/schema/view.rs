@@ -1,6 +1,8 @@
 //! The columns of a view query, read from its text as the contract has it (2.12): names from the database, kinds from
 //! the words.
 
+use std::sync::Arc;
+
 use compact_str::{CompactString, format_compact};
 
 use super::collection::{Collection, CollectionId};
@@ -118,6 +120,15 @@ impl ViewQuery {
                 .find(word)
                 .is_some_and(|collection| collection.field(field).is_some_and(|field| field.hidden))
         })
+    }
+
+    /// The stored field that a plain column shows: its collection and position.
+    #[must_use]
+    pub fn origin(&self, column: &str, schema: &Schema) -> Option<(Arc<Collection>, usize)> {
+        let column = self.columns.iter().find(|named| named.alias == column)?;
+        let (table, field) = self.source(&column.original)?;
+        let collection = schema.find(table)?;
+        Some((Arc::clone(collection), collection.field_index(field)?))
     }
 
     fn infer_one(&self, column: &Named, schema: &Schema) -> Option<Field> {

@@ -77,6 +77,51 @@ impl<'a> ReadTx<'a> {
         self.query_one(&sql, |row| record(collection, row))
     }
 
+    /// As [`ReadTx::find_by`], letters of either case being the same.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn find_by_nocase(
+        &self,
+        collection: &Arc<Collection>,
+        field: &str,
+        value: &Value,
+    ) -> Result<Option<Record>, StoreError> {
+        let mut sql = query::select_all(collection);
+        sql.push(" WHERE ")
+            .ident(field)
+            .push(" = ")
+            .arg(value.clone())
+            .push(" COLLATE NOCASE LIMIT 1");
+        self.query_one(&sql, |row| record(collection, row))
+    }
+
+    /// The first record of `collection` whose file field at `field` holds the stored name `name`.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn find_by_file(
+        &self,
+        collection: &Arc<Collection>,
+        field: usize,
+        name: &str,
+    ) -> Result<Option<Record>, StoreError> {
+        let column = collection.fields[field].name.as_str();
+        let mut sql = query::select_all(collection);
+        sql.push(" WHERE ").ident(column).push(" = ").arg(name);
+        if collection.fields[field].kind.is_multiple() {
+            sql.push(" OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(")
+                .ident(column)
+                .push(") THEN ")
+                .ident(column)
+                .push(" ELSE '[]' END) WHERE value = ")
+                .arg(name)
+                .push(")");
+        }
+        sql.push(" LIMIT 1");
+        self.query_one(&sql, |row| record(collection, row))
+    }
+
     /// All records of a query.
     ///
     /// # Errors
