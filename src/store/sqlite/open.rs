@@ -285,18 +285,32 @@ impl Store {
     /// Lets queued work end, copies the write-ahead log into the database and closes it. Everything asked later is
     /// answered [`StoreError::Closed`]. Blocks for as long as the longest running read or write.
     pub fn close(&self) {
-        let Some(writer) = self.0.writer.lock().take() else {
+        self.0.close();
+    }
+}
+
+impl Inner {
+    /// See [`Store::close`].
+    fn close(&self) {
+        let Some(writer) = self.writer.lock().take() else {
             return;
         };
-        self.0.readers.close();
-        self.0.checkpointer.close();
+        self.readers.close();
+        self.checkpointer.close();
         // The writer closes last: the last connection to close copies the log and removes its files.
-        drop(self.0.jobs.send(Job::Close));
+        drop(self.jobs.send(Job::Close));
         drop(writer.join());
-        self.0.logs.close();
-        if let Err(error) = self.0.hold.let_go() {
+        self.logs.close();
+        if let Err(error) = self.hold.let_go() {
             tracing::warn!(%error, "the next start will not know that this end was clean");
         }
+    }
+}
+
+impl Drop for Inner {
+    /// A store that is let go without being closed ends in order all the same.
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
