@@ -4,4 +4,6 @@ import DataPage from './pages/data/DataPage.svelte';
 
 export const pages: Record<string, () => Component | Promise<{ default: Component }>> = {
   data: () => DataPage,
+  logs: () => import('./pages/logs/LogsPage.svelte'),
+  settings: () => import('./pages/settings/SettingsPage.svelte'),
 };

@@ -7,6 +7,8 @@ export interface Hooks {
   renew(): Promise<void>;
   /** True if the token is known to have run out. */
   stale(): boolean;
+  /** Asks the server whether it still accepts this token. */
+  accepted(token: string): Promise<boolean>;
 }
 
 export interface RequestOptions {
@@ -29,7 +31,10 @@ let hooks: Hooks = {
   token: () => '',
   renew: () => Promise.reject(new Error('no session')),
   stale: () => false,
+  accepted: () => Promise.resolve(true),
 };
+// What a guest may be told: a token that is no longer good makes its bearer a guest, without saying so.
+const guestAnswers = [401, 403, 404];
 export const setHooks = (next: Hooks) => (hooks = next);
 export const apiUrl = (path: string) => root() + path;
 
@@ -40,8 +45,12 @@ export async function request<T>(path: string, options: RequestOptions = {}): Pr
   try {
     return await send<T>(path, options, used);
   } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 401 || !own || used === '') throw error;
-    if (hooks.token() === used) await hooks.renew();
+    if (!(error instanceof ApiError) || !own || used === '' || !guestAnswers.includes(error.status))
+      throw error;
+    if (hooks.token() === used) {
+      if (error.status !== 401 && (await hooks.accepted(used))) throw error;
+      await hooks.renew();
+    }
     return send<T>(path, options, hooks.token());
   }
 }

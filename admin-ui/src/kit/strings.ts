@@ -199,7 +199,7 @@ export const text = {
     unlock: 'Set a rule',
     everyone: 'Everyone',
     custom: 'Rule',
-    placeholder: 'Everyone. Type a rule to narrow it, such as @request.auth.id != ""',
+    placeholder: 'Everyone. Type a rule to narrow it.',
     helpTitle: 'What can stand in a rule',
     viewOnly: 'Views are read-only, so there are only two rules.',
   },

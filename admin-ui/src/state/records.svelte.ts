@@ -22,6 +22,8 @@ export class RecordList {
   marks = $state.raw<ReadonlyMap<string, number>>(new Map());
   #rows = $state.raw<RecordData[]>([]);
   rows = $derived(trash.any ? this.#rows.filter((r) => !trash.has(r)) : this.#rows);
+  /** The form that opens next takes the focus. */
+  editNext = false;
   #page = 0;
   #abort = new AbortController();
   #unsubscribe: (() => void) | null = null;

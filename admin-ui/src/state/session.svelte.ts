@@ -23,6 +23,7 @@ class Session {
       token: () => this.#now?.token ?? '',
       stale: () => this.#now !== null && tokenEnd(this.#now.token) < Date.now(),
       renew: () => this.#renew(),
+      accepted: (token) => this.#accepted(token),
     });
     globalThis.addEventListener?.('storage', (e) => {
       if (e.key !== key) return;
@@ -55,16 +56,22 @@ class Session {
   async keepFresh() {
     const token = this.#now?.token;
     if (!token || this.expired || Date.now() - this.#refreshed < REFRESH_EVERY) return;
+    if (!(await this.#accepted(token))) this.expired = true;
+  }
+
+  async #accepted(token: string): Promise<boolean> {
+    if (this.expired) return false;
     this.#refreshed = Date.now();
     try {
       const answer = await refresh(token);
       if (this.#now?.token === token) this.#store({ token: answer.token, record: answer.record });
+      return true;
     } catch (error) {
-      if (error instanceof ApiError && [401, 403, 404].includes(error.status)) this.expired = true;
-      else this.#refreshed = 0;
+      if (error instanceof ApiError && [401, 403, 404].includes(error.status)) return false;
+      this.#refreshed = 0;
+      return true;
     }
   }
-
   #renew(): Promise<void> {
     this.expired = true;
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));

@@ -1,0 +1,12 @@
+import { query } from '../kit/url';
+import { request } from './client';
+import type { LogLine, Page, Settings } from './types';
+
+export const listLogs = (
+  params: { page: number; perPage: number; filter: string; sort: string },
+  signal?: AbortSignal,
+) => request<Page<LogLine>>(`/api/logs${query({ ...params, skipTotal: true })}`, { signal });
+export const getLog = (id: string) => request<LogLine>(`/api/logs/${encodeURIComponent(id)}`);
+export const getSettings = () => request<Settings>('/api/settings');
+export const saveSettings = (change: unknown) =>
+  request<Settings>('/api/settings', { method: 'PATCH', body: change });

@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { accessible, closeBrowser, signIn, start, story, until, visit, type Burrow } from './support';
+
+let burrow: Burrow;
+beforeAll(async () => {
+  burrow = await start({ superuser: true });
+});
+afterAll(async () => {
+  await closeBrowser();
+  await burrow?.stop();
+});
+
+test('settings are changed and refused', async () => {
+  const v = await visit();
+  const { page } = v;
+  await story('settings', v, async () => {
+    await signIn(page, burrow, '#/settings');
+    await page.getByLabel('Name', { exact: true }).fill('Warren');
+    await page.getByRole('switch', { name: 'Allow several writes in one request' }).check({ force: true });
+    await page.getByLabel('Requests at most').fill('0');
+    await accessible(page);
+    await page.getByRole('button', { name: 'Save settings' }).click();
+    await page.locator('[data-error]').getByText('Cannot be blank.').waitFor();
+    await page.getByLabel('Requests at most').fill('20');
+    await page.getByRole('button', { name: 'Save settings' }).click();
+    await page.getByText('Settings saved.').waitFor();
+    const saved = await burrow.call<{ meta: { appName: string }; batch: object }>('GET', '/api/settings');
+    expect(saved).toMatchObject({ meta: { appName: 'Warren' }, batch: { enabled: true, maxRequests: 20 } });
+  });
+});
+
+test('the log of a request that failed', async () => {
+  const v = await visit();
+  const { page } = v;
+  await story('logs', v, async () => {
+    await fetch(`${burrow.api}/api/collections/nowhere/records`);
+    await until('the line to be written', async () => {
+      const logs = await burrow.call<{ items: { message: string }[] }>(
+        'GET',
+        '/api/logs?filter=data.status%3D404',
+      );
+      return logs.items.some((l) => l.message.includes('nowhere'));
+    });
+    await signIn(page, burrow, '#/logs?filter=data.status = 404');
+    await page.getByRole('row', { name: /nowhere/ }).click();
+    await page.getByRole('complementary').getByText('execTime').waitFor();
+    await accessible(page);
+    await page.keyboard.press('Escape');
+    await page.getByRole('complementary').waitFor({ state: 'detached' });
+  });
+});
+
+test('a collection lives and dies', async () => {
+  const v = await visit();
+  const { page } = v;
+  await story('life', v, async () => {
+    await burrow.call('POST', '/api/collections', {
+      name: 'papers',
+      type: 'base',
+      fields: [
+        { type: 'text', name: 'title' },
+        { type: 'text', name: 'note' },
+        { type: 'number', name: 'rank' },
+      ],
+      indexes: ['CREATE INDEX `idx_papers_title` ON `papers` (`title`)'],
+    });
+    await signIn(page, burrow, '#/data/papers?schema=fields');
+    const panel = page.getByRole('complementary');
+    const names = panel.getByLabel('Field name');
+    // Rename, reorder by keyboard, remove: the index follows, the loss is asked about.
+    await names.nth(1).fill('headline');
+    await names.nth(1).press('Tab');
+    await panel.getByRole('button', { name: /Drag to reorder.*: rank/ }).press('ArrowUp');
+    await panel.getByRole('button', { name: 'Remove field note' }).click();
+    await panel.getByText('Removed on save, with all its values').waitFor();
+    await panel.getByRole('button', { name: 'Save collection' }).click();
+    const ask = page.getByRole('dialog', { name: 'This deletes data' });
+    await ask.getByText('note', { exact: true }).waitFor();
+    await accessible(page);
+    await ask.getByRole('button', { name: 'Remove and save' }).click();
+    await page.getByText('Collection papers saved.').waitFor();
+    const saved = await burrow.call<{ fields: { name: string }[]; indexes: string[] }>(
+      'GET',
+      '/api/collections/papers',
+    );
+    expect(saved.fields.map((f) => f.name)).toEqual(['id', 'headline', 'rank']);
+    expect(saved.indexes[0]).toContain('headline');
+
+    await panel.getByRole('tab', { name: /Indexes/ }).click();
+    await panel.getByRole('button', { name: 'Add index' }).click();
+    await panel.getByRole('button', { name: 'Save collection' }).click();
+    await panel.locator('[data-error]').first().waitFor();
+    await accessible(page);
+    await panel.getByRole('button', { name: '+ rank' }).last().click();
+    await panel.getByRole('button', { name: 'Save collection' }).click();
+    await page.getByText('Collection papers saved.').last().waitFor();
+    await until(
+      'the index',
+      async () =>
+        (await burrow.call<{ indexes: string[] }>('GET', '/api/collections/papers')).indexes.length === 2,
+    );
+
+    await panel.getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('menuitem', { name: 'Duplicate' }).click();
+    await panel.getByRole('button', { name: 'Create collection' }).click();
+    await page.getByText('Collection papers_copy created.').waitFor();
+    await page.getByRole('button', { name: 'Edit collection' }).click();
+    await panel.getByRole('button', { name: 'More actions' }).click();
+    await page.getByRole('menuitem', { name: 'Delete collection' }).click();
+    const sure = page.getByRole('dialog', { name: 'Delete the collection papers_copy' });
+    expect(await sure.getByRole('button', { name: 'Delete collection' }).isDisabled()).toBe(true);
+    await sure.getByRole('textbox').fill('papers_copy');
+    await sure.getByRole('button', { name: 'Delete collection' }).click();
+    await page.getByText('Collection papers_copy deleted.').waitFor();
+    await page.getByRole('link', { name: 'papers_copy' }).waitFor({ state: 'detached' });
+
+    // Options of an auth collection.
+    await page.goto(`${burrow.ui}#/data/users?schema=options`);
+    await panel.getByRole('switch', { name: 'Sign in with a code sent by email' }).check({ force: true });
+    await panel.getByLabel('Length of the code').fill('2');
+    await panel.getByRole('button', { name: 'Save collection' }).click();
+    await panel.locator('[data-error]').getByText('Must be no less than 4.').waitFor();
+    await accessible(page);
+    await panel.getByLabel('Length of the code').fill('6');
+    await panel.getByRole('button', { name: 'Save collection' }).click();
+    await page.getByText('Collection users saved.').waitFor();
+  });
+});
