@@ -330,6 +330,7 @@ impl<'a> Binder<'a> {
                     if !field.kind.is_multiple() && after.len() == 1 {
                         let (last, modifier) = split_modifier(after[0])?;
                         if last == "id" {
+                            self.check_depth(at)?;
                             return self.column(at, &collection, index, modifier);
                         }
                     }
@@ -368,20 +369,28 @@ impl<'a> Binder<'a> {
             .cloned()
             .ok_or_else(|| error(format!("relation {:?} points nowhere", field.name)))?;
         let many = field.kind.is_multiple();
+        // Submitted lists are joined apart from their items (`:each`); stored ones are the same joined rows.
         let tag = match &from {
-            From::Column(..) => "",
+            From::Column(..) | From::Item(_) => "",
             From::Given(given) => match given.part {
-                Part::Body(_) => "@body.",
+                Part::Body(_) => "@body.ids.",
                 _ => "@auth.",
             },
         };
         let key = format!("{tag}{}", field.name);
-        let kind = if many {
-            JoinKind::Many(from)
+        let join = if many {
+            let items = self.each(from, at, &key)?;
+            let from = From::Item(items);
+            self.join(
+                Some(items),
+                JoinKind::One(from),
+                "id".to_owned(),
+                &target,
+                false,
+            )?
         } else {
-            JoinKind::One(from)
+            self.join(at, JoinKind::One(from), key, &target, false)?
         };
-        let join = self.join(at, kind, key, &target, many)?;
         Ok((join, target))
     }
 
@@ -463,14 +472,8 @@ impl<'a> Binder<'a> {
         if let Some(known) = self.joins.iter().position(|join| join.key == key) {
             return Ok(known);
         }
-        let mut depth = 1;
-        let mut above = parent;
-        while let Some(join) = above.filter(|join| Some(*join) != self.base) {
-            depth += usize::from(self.joins[join].target.is_some());
-            above = self.joins[join].parent;
-        }
-        if depth > PATH_JOINS_MAX && target.is_some() {
-            return Err(error("too many relations in one path"));
+        if target.is_some() {
+            self.check_depth(parent)?;
         }
         self.joins.push(Join {
             key,
@@ -480,6 +483,20 @@ impl<'a> Binder<'a> {
             many,
         });
         Ok(self.joins.len() - 1)
+    }
+
+    /// Whether one more relation may follow the joined row `at`.
+    fn check_depth(&self, at: Option<JoinId>) -> Result<(), BindError> {
+        let mut depth = 1;
+        let mut above = at;
+        while let Some(join) = above.filter(|join| Some(*join) != self.base) {
+            depth += usize::from(self.joins[join].target.is_some());
+            above = self.joins[join].parent;
+        }
+        if depth > PATH_JOINS_MAX {
+            return Err(error("too many relations in one path"));
+        }
+        Ok(())
     }
 
     /// Joins the items of a list.
@@ -551,35 +568,26 @@ fn json_column(
     index: usize,
     segments: &[&str],
 ) -> Result<Operand, BindError> {
-    let (path, lower) = json_path(segments)?;
     let mut column = plain_column(at, collection, index);
-    column.access = Access::Json(path);
+    column.access = Access::Json(json_path(segments)?);
     column.nullable = true;
-    column.lower = lower;
     Ok(Operand::Column(column))
 }
 
-/// The JSON path of the segments after a json field, and whether the last says `:lower`.
-pub(super) fn json_path(segments: &[&str]) -> Result<(CompactString, bool), BindError> {
+/// The JSON path of the segments after a json field. Modifiers mean nothing here: they are part of the key.
+pub(super) fn json_path(segments: &[&str]) -> Result<CompactString, BindError> {
     let mut path = CompactString::const_new("$");
-    let mut lower = false;
-    for (at, segment) in segments.iter().enumerate() {
-        let (name, modifier) = if at + 1 == segments.len() {
-            split_modifier(segment)?
-        } else {
-            (*segment, None)
-        };
-        lower = modifier == Some(Modifier::Lower);
-        if name.is_empty() || name.contains([':', '@', '#']) {
-            return Err(error(format!("invalid JSON path segment {segment:?}")));
+    for segment in segments {
+        if segment.is_empty() {
+            return Err(error("empty JSON path segment"));
         }
-        if name.bytes().all(|b| b.is_ascii_digit()) {
-            path.push_str(&format_compact!("[{name}]"));
+        if segment.bytes().all(|b| b.is_ascii_digit()) {
+            path.push_str(&format_compact!("[{segment}]"));
         } else {
-            path.push_str(&format_compact!(".{name}"));
+            path.push_str(&format_compact!(".{segment}"));
         }
     }
-    Ok((path, lower))
+    Ok(path)
 }
 
 /// A segment's name and modifier; more than one colon makes no modifier.
@@ -765,12 +773,11 @@ impl Binder<'_> {
                 Ok(Operand::Given(part))
             }
             Some((_, FieldKind::Json(_) | FieldKind::GeoPoint)) => {
-                let (path, lower) = json_path(after)?;
-                Ok(Operand::Given(Given {
-                    part: Part::AuthJson(name.into(), path),
-                    access: GivenAccess::Plain,
-                    lower,
-                }))
+                let path = json_path(after)?;
+                Ok(Operand::Given(Given::plain(Part::AuthJson(
+                    name.into(),
+                    path,
+                ))))
             }
             Some((field, FieldKind::Relation(options))) => {
                 if !field.kind.is_multiple() && after == ["id"] {

@@ -157,6 +157,8 @@ pub(super) enum From {
     Column(Option<JoinId>, CompactString),
     /// A value of the request.
     Given(Given),
+    /// An item of a list: the [`JoinKind::Each`] join it stands in.
+    Item(JoinId),
 }
 
 /// How joined rows are found.
@@ -164,8 +166,6 @@ pub(super) enum From {
 pub(super) enum JoinKind {
     /// The record whose id is there.
     One(From),
-    /// The records whose ids are in the list there.
-    Many(From),
     /// The records whose `column` is the id there.
     Back(From, CompactString),
     /// The records whose list `column` contains the id there.
@@ -181,11 +181,11 @@ impl JoinKind {
     pub(super) fn with_parent(self, parent: JoinId) -> Self {
         let moved = |from: From| match from {
             From::Column(Some(_), column) => From::Column(Some(parent), column),
+            From::Item(_) => From::Item(parent),
             From::Column(None, _) | From::Given(_) => from,
         };
         match self {
             Self::One(from) => Self::One(moved(from)),
-            Self::Many(from) => Self::Many(moved(from)),
             Self::Back(from, column) => Self::Back(moved(from), column),
             Self::BackMany(from, column) => Self::BackMany(moved(from), column),
             Self::Each(from) => Self::Each(moved(from)),

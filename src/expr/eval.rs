@@ -187,23 +187,26 @@ pub(super) fn pattern(right: &Known) -> Value {
         return Value::Text(format_compact!("%{}%", sqlite_text(&right.value)));
     }
     let text = right.value.to_display();
-    let mut escaped = false;
-    for byte in text.bytes() {
-        match byte {
-            b'%' if !escaped => return Value::Text(text),
-            b'\\' => escaped = !escaped,
-            _ => escaped = false,
+    // A backslash before one of the three special characters already says that it is meant literally.
+    let mut escaped = CompactString::const_new("%");
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('\\', Some(&special @ ('\\' | '%' | '_'))) => {
+                escaped.push('\\');
+                escaped.push(special);
+                chars.next();
+            }
+            ('%', _) => return Value::Text(text),
+            ('\\' | '_', _) => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            _ => escaped.push(c),
         }
     }
-    let mut out = CompactString::const_new("%");
-    for c in text.chars() {
-        if matches!(c, '\\' | '%' | '_') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('%');
-    Value::Text(out)
+    escaped.push('%');
+    Value::Text(escaped)
 }
 
 fn like_sides(left: &Known, right: &Known) -> Option<bool> {

@@ -293,7 +293,7 @@ impl<'a> Writer<'a> {
         let kind = self.joins[join].kind.clone();
         let as_set = present && apart && self.scan;
         match &kind {
-            JoinKind::One(from @ From::Column(..)) if as_set => {
+            JoinKind::One(from @ (From::Column(..) | From::Item(_))) if as_set => {
                 self.from_value(from, scope);
                 self.sql.push(" IN (SELECT ");
                 self.joined_column(number, "id");
@@ -319,24 +319,12 @@ impl<'a> Writer<'a> {
                 self.items(number, |writer| writer.joined_column(number, column));
                 self.where_inner(&inside, inner);
             }
-            JoinKind::Many(from @ From::Column(..)) if as_set => {
-                self.sql.push("EXISTS (SELECT 1 FROM ");
-                self.items(number, |writer| writer.from_value(from, scope));
-                self.sql.push(" WHERE ");
-                self.item_column(number);
-                self.sql.push(" IN (SELECT ");
-                self.joined_column(number, "id");
-                self.sql.push(" FROM ");
-                self.table(join, number);
-                self.where_inner(&inside, inner);
-                self.sql.push(")");
-            }
             kind => {
                 self.sql.push("EXISTS (SELECT 1 FROM ");
                 if !present {
                     self.sql.push("(SELECT 1) LEFT JOIN ");
                 }
-                self.tables(join, number, kind, scope, present);
+                self.tables(join, number, kind, scope);
                 self.sql.push(if present { " WHERE " } else { " ON " });
                 self.condition(number, kind, scope);
                 self.sql.push(if present { " AND " } else { " WHERE " });
@@ -353,18 +341,12 @@ impl<'a> Writer<'a> {
     }
 
     /// The tables of a join, after FROM or LEFT JOIN.
-    fn tables(&mut self, join: JoinId, number: u64, kind: &JoinKind, scope: &Scope, present: bool) {
+    fn tables(&mut self, join: JoinId, number: u64, kind: &JoinKind, scope: &Scope) {
         match kind {
             JoinKind::One(_) | JoinKind::Back(..) | JoinKind::BackMany(..) | JoinKind::Every => {
                 self.table(join, number)
             }
             JoinKind::Each(from) => self.items(number, |writer| writer.from_value(from, scope)),
-            JoinKind::Many(from) => {
-                self.items(number, |writer| writer.from_value(from, scope));
-                self.sql
-                    .push(if present { " JOIN " } else { " LEFT JOIN " });
-                self.table(join, number);
-            }
         }
     }
 
@@ -375,11 +357,6 @@ impl<'a> Writer<'a> {
                 self.joined_column(number, "id");
                 self.sql.push(" = ");
                 self.from_value(from, scope);
-            }
-            JoinKind::Many(_) => {
-                self.joined_column(number, "id");
-                self.sql.push(" = ");
-                self.item_column(number);
             }
             JoinKind::Back(from, column) => {
                 self.joined_column(number, column);
@@ -439,6 +416,12 @@ impl<'a> Writer<'a> {
             }
             From::Column(Some(join), column) => match scope.get(*join).copied().flatten() {
                 Some(alias) => self.joined_column(alias.number, column),
+                None => {
+                    self.sql.push("NULL");
+                }
+            },
+            From::Item(join) => match scope.get(*join).copied().flatten() {
+                Some(alias) => self.item_column(alias.number),
                 None => {
                     self.sql.push("NULL");
                 }
@@ -528,7 +511,11 @@ impl Writer<'_> {
         if other.column && !same_affinity(side, other) {
             self.sql.push("+");
         }
+        // `NULL = 'x'` is unknown for a column, but a time that cannot be formatted is plainly different.
+        let coalesced = matches!(side, Side::Strftime(..));
+        self.sql.push(if coalesced { "COALESCE(" } else { "" });
         self.side(side, scope);
+        self.sql.push(if coalesced { ", '')" } else { "" });
         self.sql.push(if equal { " = " } else { " IS NOT " });
         self.sql.arg(other.value.clone());
     }
@@ -600,7 +587,7 @@ impl Writer<'_> {
                 for modifier in &call.modifiers {
                     self.sql.push(", ").arg(Value::Text(modifier.clone()));
                 }
-                self.sql.push("), '')");
+                self.sql.push(")");
             }
             Side::Distance(args) => {
                 self.sql.push("geo_distance(");
@@ -723,7 +710,7 @@ impl Writer<'_> {
             self.sql.push(" LEFT JOIN ");
             let kind = self.joins[join].kind.clone();
             let number = scope[join].map_or(0, |alias| alias.number);
-            self.tables(join, number, &kind, &scope, false);
+            self.tables(join, number, &kind, &scope);
             self.sql.push(" ON ");
             self.condition(number, &kind, &scope);
         }
