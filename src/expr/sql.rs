@@ -578,7 +578,7 @@ impl Writer<'_> {
             Side::Column(column) => self.column(column, scope),
             Side::Strftime(call, time) => {
                 self.sql
-                    .push("COALESCE(strftime(")
+                    .push("strftime(")
                     .arg(Value::Text(call.format.clone()));
                 if let Some(time) = time {
                     self.sql.push(", ");
