@@ -278,13 +278,20 @@ impl<'a> Binder<'a> {
         match segments {
             ["@request", rest @ ..] => self.request(rest)?.ok_or_else(unknown),
             ["@collection", name, rest @ ..] if !rest.is_empty() => {
-                let (name, _alias) = name.split_once(':').unwrap_or((name, ""));
+                let (name, alias) = name.split_once(':').unwrap_or((name, ""));
                 let target = self
                     .schema
                     .find(name)
                     .cloned()
                     .ok_or_else(|| error(format!("unknown collection {name:?}")))?;
-                let key = format!("@{}", segments[1]);
+                let key = format!("@{}:{alias}", target.id.as_str());
+                let suffix = format!(":{alias}");
+                let taken = |join: &Join| {
+                    join.kind == JoinKind::Every && join.key.ends_with(&suffix) && join.key != key
+                };
+                if !alias.is_empty() && self.base.is_none() && self.joins.iter().any(taken) {
+                    return Err(error(format!("alias {alias:?} means two collections")));
+                }
                 let join = self.join(self.base, JoinKind::Every, key, &target, true)?;
                 self.field_path(Some(join), &target, rest)
             }
