@@ -178,6 +178,14 @@ fn leaf(compare: &Compare, joins: &[Join], call: &Call) -> Plan {
     if !equality && (null(&left) || null(&right)) {
         return Plan::Known(false);
     }
+    // The reference matches a function with literal arguments against these arguments made into patterns: a time
+    // like `%2024%` is none.
+    if !equality
+        && let (Op::Like | Op::NotLike, Side::Strftime(call, time)) = (compare.op, &right)
+        && (!call.modifiers.is_empty() || time.as_ref().is_some_and(|t| t.known().is_some()))
+    {
+        return Plan::Known(false);
+    }
     let mut leaf = Leaf {
         left,
         op: compare.op,
@@ -242,11 +250,14 @@ impl Leaf {
 
     /// Whether the comparison is never unknown, so that "not violated" is "satisfied".
     pub(super) fn is_two_valued(&self) -> bool {
-        if self.guarded_email().is_some() {
+        let timed = |side: &Side| matches!(side, Side::Strftime(..));
+        let known = self.left.known().or(self.right.known());
+        if self.guarded_email().is_some()
+            || (known.is_none() && (timed(&self.left) || timed(&self.right)))
+        {
             return false;
         }
         let empty = |side: &Side| side.known().is_some_and(Known::is_empty);
-        let known = self.left.known().or(self.right.known());
         match self.op {
             Op::Ne => true,
             Op::Eq => {
@@ -282,8 +293,9 @@ impl Leaf {
         if !left && !right {
             return false;
         }
-        if self.guarded_email().is_some() {
-            return !self.violation;
+        let hidden = |email: Column| is_below(joins, email.join, join);
+        if self.guarded_email().is_some_and(hidden) {
+            return true;
         }
         let other = if left { &self.right } else { &self.left };
         let raw = self.left.is_raw() || self.right.is_raw();

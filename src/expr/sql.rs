@@ -437,12 +437,13 @@ impl<'a> Writer<'a> {
 /// Comparisons of one leaf, once all joined rows have names.
 impl Writer<'_> {
     fn compare(&mut self, leaf: &Leaf, scope: &Scope) {
+        // A hidden address neither satisfies nor violates anything.
         let email = leaf.guarded_email();
-        if leaf.violation {
-            self.sql.push("NOT ");
-        }
-        if leaf.violation || email.is_some() {
+        if email.is_some() {
             self.sql.push("(");
+        }
+        if leaf.violation {
+            self.sql.push("NOT (");
         }
         match leaf.op {
             Op::Eq | Op::Ne => self.equality(leaf, scope),
@@ -453,11 +454,12 @@ impl Writer<'_> {
             Op::Like => self.like(leaf, " LIKE ", scope),
             Op::NotLike => self.like(leaf, " NOT LIKE ", scope),
         }
+        if leaf.violation {
+            self.sql.push(")");
+        }
         if let Some(email) = &email {
             self.sql.push(" AND ");
             self.visibility(email, scope);
-        }
-        if leaf.violation || email.is_some() {
             self.sql.push(")");
         }
     }
@@ -471,11 +473,13 @@ impl Writer<'_> {
     fn like(&mut self, leaf: &Leaf, sign: &'static str, scope: &Scope) {
         self.side(&leaf.left, scope);
         self.sql.push(sign);
-        match leaf.right.known() {
-            Some(known) => {
+        match &leaf.right {
+            Side::Known(known) => {
                 self.sql.arg(eval::pattern(known));
             }
-            None => {
+            // Its format is a literal, and so it is a whole pattern like one.
+            Side::Strftime(..) => self.side(&leaf.right, scope),
+            Side::Column(_) | Side::Distance(_) | Side::Changed(..) => {
                 self.sql.push("('%' || ");
                 self.side(&leaf.right, scope);
                 self.sql.push(" || '%')");
@@ -529,6 +533,12 @@ impl Writer<'_> {
         };
         let plain = !self.may_be_null(&leaf.left, scope) && !self.may_be_null(&leaf.right, scope);
         let sign = if equal { " = " } else { " != " };
+        let timed = |side: &Side| matches!(side, Side::Strftime(..));
+        if leaf.violation && (timed(&leaf.left) || timed(&leaf.right)) {
+            // A time that cannot be formatted violates nothing.
+            self.plain(leaf, if equal { " = " } else { " IS NOT " }, scope);
+            return;
+        }
         if plain {
             // Coalesced columns have no affinity; the plus takes it away without hiding a column of the same kind
             // from its index.
