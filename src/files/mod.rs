@@ -3,6 +3,7 @@
 mod local;
 pub mod name;
 mod pending;
+pub mod public;
 mod service;
 pub mod sniff;
 pub mod thumb;

@@ -138,13 +138,6 @@ fn serve(call: &Call, asked: &HeaderMap, download: &Download, blob: Blob, name: 
     let mut response = Response::new(Body::empty());
     response.extensions_mut().insert(Frameable);
     let mime = mime_of(name, &blob.mime);
-    let modified = whole_seconds(blob.modified);
-    let set = |headers: &mut HeaderMap, name: HeaderName, value: &str| {
-        // A stored type that cannot stand in a header is left out, not answered with a failure.
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
-    };
     let headers = response.headers_mut();
     let wanted = call.query("download").is_some_and(is_true);
     set(
@@ -160,20 +153,29 @@ fn serve(call: &Call, asked: &HeaderMap, download: &Download, blob: Blob, name: 
         MAX_AGE
     };
     set(headers, header::CACHE_CONTROL, age);
+    Ok(deliver(asked, response, blob))
+}
+
+/// The content of a blob, or as much of it as was asked for, under the headers of `response`.
+pub(super) fn deliver(
+    asked: &HeaderMap,
+    mut response: Response<Body>,
+    blob: Blob,
+) -> Response<Body> {
+    let modified = whole_seconds(blob.modified);
     set(
-        headers,
+        response.headers_mut(),
         header::LAST_MODIFIED,
         &httpdate::fmt_http_date(modified),
     );
-
     if changed_since_allowed(asked, modified) {
         *response.status_mut() = StatusCode::PRECONDITION_FAILED;
-        return Ok(response);
+        return response;
     }
     if unchanged(asked, modified) {
         response.headers_mut().remove(header::CONTENT_TYPE);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return Ok(response);
+        return response;
     }
     let (from, length) = match range(asked, modified, blob.size) {
         Range::Whole => (0, blob.size),
@@ -183,13 +185,20 @@ fn serve(call: &Call, asked: &HeaderMap, download: &Download, blob: Blob, name: 
             set(response.headers_mut(), header::CONTENT_RANGE, &value);
             (from, length)
         }
-        Range::Bad { overlaps } => return Ok(refused_range(response, overlaps, blob.size)),
+        Range::Bad { overlaps } => return refused_range(response, overlaps, blob.size),
     };
     let headers = response.headers_mut();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     *response.body_mut() = body(blob, from, length);
-    Ok(response)
+    response
+}
+
+/// A stored value that cannot stand in a header is left out, not answered with a failure.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
 }
 
 /// 416 as plain text; the type stays that of the refusal, so that nothing is shown as the file's.

@@ -7,12 +7,14 @@ pub mod body;
 mod collections;
 mod console;
 mod crons;
+mod dashboard;
 pub mod error;
 pub mod extract;
 mod files;
 pub mod form;
 mod health;
 mod layer;
+mod lenient;
 mod logs;
 mod realtime;
 mod records;
@@ -87,6 +89,10 @@ fn routes(app: App) -> Router {
             "/api/files/{collection}/{record}/{name}",
             get(files::download),
         )
+        .route("/_", get(dashboard::redirect))
+        .route("/_/", get(dashboard::root))
+        .route("/_/extensions.js", get(dashboard::extensions))
+        .route("/_/{*file}", get(dashboard::file))
         // What no path above takes: static files for GET and HEAD, 404 for the rest.
         .fallback(statics::fallback)
         .method_not_allowed_fallback(statics::fallback)

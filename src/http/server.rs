@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use hyper::body::Incoming;
+use axum::http::header;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::lenient::{Lenient, Taken};
 use super::{layer, routes};
 use crate::app::App;
 use crate::kit::limits::{HEADER_BYTES_MAX, HEADER_SECS_MAX};
@@ -47,6 +50,18 @@ pub async fn serve(
     tokio::time::timeout(grace, closing.closed()).await.ok();
 }
 
+/// The body of a request, which says when it has come to its end.
+fn whole(body: Incoming, taken: Taken) -> Body {
+    if body.is_end_stream() {
+        taken.whole();
+        return Body::empty();
+    }
+    Body::new(body.with_trailers(async move {
+        taken.whole();
+        None
+    }))
+}
+
 fn connection(
     app: &App,
     router: &axum::Router,
@@ -58,11 +73,19 @@ fn connection(
     stream.set_nodelay(true).ok();
     let app = app.clone();
     let router = router.clone();
+    let taken = Taken::default();
+    let stream = Lenient::new(stream, taken.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let app = app.clone();
         let mut router = router.clone();
+        let taken = taken.clone();
         async move {
-            let request = request.map(Body::new);
+            // What follows an upgrade is not HTTP any more, and passes untouched.
+            let request = if request.headers().contains_key(header::UPGRADE) {
+                request.map(Body::new)
+            } else {
+                request.map(|body| whole(body, taken))
+            };
             let response = layer::respond(&app, &mut router, peer.ip(), request).await;
             Ok::<_, std::convert::Infallible>(response)
         }
