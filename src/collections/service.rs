@@ -81,10 +81,7 @@ impl Collections {
             let draft = Draft::update(old, &payload).map_err(|_| Error::Unreadable)?;
             let id = &draft.collection.id;
             if *id != old.id && catalog.by_id(id).is_none() {
-                return Err(Error::UpdateRaw(
-                    "failed to retrieve old cached collection: sql: no rows in result set"
-                        .to_owned(),
-                ));
+                return Err(Error::NotFound);
             }
             save(tx, draft, Some(old), now).map_err(|error| match error {
                 SaveError::Invalid(errors) => Error::Update(errors),

@@ -113,13 +113,15 @@ pub(super) async fn scaffolds(State(app): State<App>, Superuser(call): Superuser
 
 /// `GET /api/collections/meta/oauth2-providers`
 pub(super) async fn providers(Superuser(call): Superuser) -> Answer {
-    let list: Vec<Json> = PROVIDERS
+    let list: Vec<Provider> = PROVIDERS
         .iter()
-        .map(|(name, label)| {
-            serde_json::json!({"name": name, "displayName": label, "logo": logo(label)})
+        .map(|&(name, display_name)| Provider {
+            name,
+            display_name,
+            logo: logo(display_name),
         })
         .collect();
-    answer::value(&call, &Json::Array(list))
+    answer::ordered(&call, &list)
 }
 
 /// `POST /api/collections/meta/dry-run-view`
@@ -131,6 +133,15 @@ pub(super) async fn dry_run(
     let form = body.read(BODY_BYTES_MAX).await?.form()?;
     let tried = app.collections.dry_run(&form.text("query")?).await?;
     answer::json(&call, tried)
+}
+
+/// A registered provider as the dashboard shows it.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Provider {
+    name: &'static str,
+    display_name: &'static str,
+    logo: String,
 }
 
 fn encoded(collection: &Collection) -> Vec<u8> {

@@ -62,14 +62,17 @@ impl Index {
             .into_iter()
             .map(column)
             .collect::<Option<Vec<_>>>()?;
-        (is_word(&name) && !table.is_empty() && !columns.is_empty() && is_one(&condition))
-            .then_some(Self {
-                unique,
-                name,
-                table,
-                columns,
-                condition,
-            })
+        (is_word(&name)
+            && (table.is_empty() || is_word(&table))
+            && !columns.is_empty()
+            && is_one(&condition))
+        .then_some(Self {
+            unique,
+            name,
+            table,
+            columns,
+            condition,
+        })
     }
 
     /// The normal form.

@@ -345,8 +345,9 @@ fn check_index(
         ));
     }
     // Names are looked for in the texts first: parsing every index of the schema would be work for nothing.
+    let own_id = world.old.map_or(&collection.id, |old| &old.id);
     let owner = world.schema.iter().find(|other| {
-        other.id != collection.id
+        other.id != *own_id
             && other.indexes.iter().any(|text| {
                 text.to_ascii_lowercase()
                     .contains(&index.name.to_ascii_lowercase())

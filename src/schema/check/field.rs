@@ -124,6 +124,9 @@ fn check_pattern(pattern: &Pattern) -> Option<FieldError> {
 
 fn check_autogenerate(field: &Field, options: &TextOptions) -> Option<FieldError> {
     let pattern = &options.autogenerate_pattern;
+    if let Some(error) = check_pattern(&Pattern::new(pattern.as_str())) {
+        return Some(error);
+    }
     for _ in 0..SAMPLES {
         let sample = match crate::schema::field::generate::from_pattern(pattern) {
             Ok(sample) => sample,

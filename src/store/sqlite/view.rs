@@ -21,7 +21,7 @@ impl ReadTx<'_> {
         let statement = self
             .connection()
             .prepare(&wrapped(query))
-            .map_err(|error| words(&error))?;
+            .map_err(|error| in_view(&words(&error)))?;
         if !statement.readonly() {
             return Err("only SELECT queries are supported".to_owned());
         }
@@ -69,6 +69,15 @@ impl WriteTx<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The words of SQLite about a query, as it would say them of the view made from it.
+fn in_view(words: &str) -> String {
+    const MISSING: &str = "no such table: ";
+    match words.split_once(MISSING) {
+        Some((front, name)) if !name.contains('.') => format!("{front}{MISSING}main.{name}"),
+        _ => words.to_owned(),
     }
 }
 
