@@ -6,24 +6,26 @@ use std::time::Duration;
 use super::save::{SaveError, save};
 use super::{Error, dry_run, import, list};
 use crate::call::Call;
+use crate::files::{Files, RecordKey};
 use crate::kit::json::JsonMap;
 use crate::kit::limits::WRITE_ALONE_SECS_MAX;
 use crate::records;
 use crate::records::remove::{Gone, remove};
-use crate::schema::{Collection, CollectionId, Draft, DraftError, Kind};
+use crate::schema::{Collection, Draft, DraftError, Kind};
 use crate::store::{Select, Store, WriteTx};
 
 /// Managing collections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Collections {
     store: Store,
+    files: Files,
 }
 
 impl Collections {
-    /// Over a store.
+    /// Over a store and the files of its records.
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store, files: Files) -> Self {
+        Self { store, files }
     }
 
     /// One page of collections, encoded.
@@ -92,28 +94,30 @@ impl Collections {
         .await
     }
 
-    /// Removes a collection with its records; gives its id, whose files may go now.
+    /// Removes a collection with its records; their files follow in the background.
     ///
     /// # Errors
     /// [`Error::Delete`] and [`Error::Referenced`].
-    pub async fn delete(&self, name_or_id: &str) -> Result<CollectionId, Error> {
+    pub async fn delete(&self, name_or_id: &str) -> Result<(), Error> {
         let name = name_or_id.to_owned();
-        self.alone(move |tx| {
+        let id = self.alone(move |tx| {
             let catalog = Arc::clone(tx.catalog());
             let collection = catalog.find(&name).ok_or(Error::NotFound)?;
             delete(tx, std::slice::from_ref(collection))?;
             Ok(collection.id.clone())
         })
-        .await
+        .await?;
+        self.files.delete_collection(id.as_str());
+        Ok(())
     }
 
-    /// Removes every record of a collection; gives the folders of files that nobody owns any more.
+    /// Removes every record of a collection; their files follow in the background.
     ///
     /// # Errors
     /// [`Error::TruncateView`] and [`Error::Truncate`].
-    pub async fn truncate(&self, call: &Call, name_or_id: &str) -> Result<Gone, Error> {
+    pub async fn truncate(&self, call: &Call, name_or_id: &str) -> Result<(), Error> {
         let (name, call) = (name_or_id.to_owned(), call.clone());
-        self.alone(move |tx| {
+        let gone = self.alone(move |tx| {
             let catalog = Arc::clone(tx.catalog());
             let collection = catalog.find(&name).ok_or(Error::NotFound)?;
             if collection.is_view() {
@@ -128,10 +132,16 @@ impl Collections {
             }
             Ok(gone)
         })
-        .await
+        .await?;
+        for (collection, id) in &gone.folders {
+            if let Some(key) = RecordKey::new(collection.as_str(), id) {
+                self.files.delete_record(key);
+            }
+        }
+        Ok(())
     }
 
-    /// Makes and changes many collections at once; gives the ids of those that are gone.
+    /// Makes and changes many collections at once, and removes others where that is asked for.
     ///
     /// # Errors
     /// [`Error::Form`] and [`Error::Import`].
@@ -140,10 +150,15 @@ impl Collections {
         call: &Call,
         items: Vec<JsonMap>,
         delete_missing: bool,
-    ) -> Result<Vec<CollectionId>, Error> {
+    ) -> Result<(), Error> {
         let now = call.now;
-        self.alone(move |tx| import::import(tx, &items, delete_missing, now))
-            .await
+        let gone = self
+            .alone(move |tx| import::import(tx, &items, delete_missing, now))
+            .await?;
+        for id in &gone {
+            self.files.delete_collection(id.as_str());
+        }
+        Ok(())
     }
 
     /// What a query would be as a view: its fields and first records, encoded.

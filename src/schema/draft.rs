@@ -142,7 +142,7 @@ impl Draft {
         if collection.is_view() {
             return;
         }
-        settle_fields(collection, old);
+        settle_fields(collection);
         for text in &mut collection.indexes {
             if let Some(mut index) = Index::parse(text)
                 && index.table != collection.name
@@ -157,21 +157,10 @@ impl Draft {
     }
 }
 
-fn settle_fields(collection: &mut Collection, old: Option<&Collection>) {
-    let builtin = |name: &str| {
-        // A field that is there already keeps its id, and with it its data.
-        let before = old.and_then(|old| old.field(name)).cloned();
-        before.unwrap_or_else(|| {
-            if name == "id" {
-                system::id_field()
-            } else {
-                system::auth_field(name)
-            }
-        })
-    };
+fn settle_fields(collection: &mut Collection) {
     let is_text = |field: &Field| field.name == "id" && matches!(field.kind, FieldKind::Text(_));
     match collection.fields.iter_mut().find(|field| is_text(field)) {
-        None => collection.fields.insert(0, builtin("id")),
+        None => collection.fields.insert(0, system::id_field()),
         Some(field) => {
             field.system = true;
             field.required = true;
@@ -194,7 +183,7 @@ fn settle_fields(collection: &mut Collection, old: Option<&Collection>) {
             .iter_mut()
             .find(|field| field.name == name)
         else {
-            collection.fields.push(builtin(name));
+            collection.fields.push(model);
             continue;
         };
         if field.kind.name() != model.kind.name() {

@@ -84,7 +84,9 @@ impl WriteTx<'_> {
             }
         }
         if old.name != new.name {
+            let broken = Views::set_aside(connection, Views::is_broken)?;
             rename_table(connection, &old.name, &new.name)?;
+            broken.put_back(connection)?;
         }
         columns.apply(connection, &new.name)?;
         self.create_indexes(new, &kept)
@@ -235,7 +237,7 @@ impl WriteTx<'_> {
 struct Columns<'a> {
     dropped: Vec<&'a Field>,
     renamed: Vec<(&'a Field, &'a Field)>,
-    converted: Vec<&'a Field>,
+    converted: Vec<(&'a Field, &'a Field)>,
     added: Vec<&'a Field>,
 }
 
@@ -255,7 +257,6 @@ impl<'a> Columns<'a> {
             renamed: both().filter(|(was, is)| was.name != is.name).collect(),
             converted: both()
                 .filter(|(was, is)| was.kind.is_multiple() != is.kind.is_multiple())
-                .map(|(_, is)| is)
                 .collect(),
             added: new
                 .fields
@@ -273,19 +274,27 @@ impl<'a> Columns<'a> {
     }
 
     fn apply(&self, connection: &Connection, table: &str) -> Result<(), DdlError> {
-        for field in &self.dropped {
-            drop_column(connection, table, &field.name)?;
+        if !self.dropped.is_empty() || !self.converted.is_empty() {
+            let views = Views::set_aside(connection, |_, _| true)?;
+            for field in &self.dropped {
+                drop_column(connection, table, &field.name)?;
+            }
+            for (was, is) in &self.converted {
+                convert(connection, table, &was.name, is)?;
+            }
+            views.put_back(connection)?;
         }
-        // Names may be swapped: every column moves out of the way first.
-        let passing: Vec<String> = self.renamed.iter().map(|_| passing_name()).collect();
-        for ((was, _), passing) in self.renamed.iter().zip(&passing) {
-            rename_column(connection, table, &was.name, passing)?;
-        }
-        for ((_, is), passing) in self.renamed.iter().zip(&passing) {
-            rename_column(connection, table, passing, &is.name)?;
-        }
-        for field in &self.converted {
-            convert(connection, table, field)?;
+        if !self.renamed.is_empty() {
+            let broken = Views::set_aside(connection, Views::is_broken)?;
+            // Names may be swapped: every column moves out of the way first.
+            let passing: Vec<String> = self.renamed.iter().map(|_| passing_name()).collect();
+            for ((was, _), passing) in self.renamed.iter().zip(&passing) {
+                rename_column(connection, table, &was.name, passing)?;
+            }
+            for ((_, is), passing) in self.renamed.iter().zip(&passing) {
+                rename_column(connection, table, passing, &is.name)?;
+            }
+            broken.put_back(connection)?;
         }
         for field in &self.added {
             add_column(connection, table, &field.name, field)?;
@@ -296,8 +305,10 @@ impl<'a> Columns<'a> {
 
 fn rename_table(connection: &Connection, from: &str, to: &str) -> Result<(), DdlError> {
     let rename = |from: &str, to: &str| {
-        let text = format!("ALTER TABLE {} RENAME TO {}", quoted(from), quoted(to));
-        with_broken_views(connection, &text)
+        run(
+            connection,
+            &format!("ALTER TABLE {} RENAME TO {}", quoted(from), quoted(to)),
+        )
     };
     if from.eq_ignore_ascii_case(to) {
         // Names that differ in case only are the same to SQLite.
@@ -320,13 +331,12 @@ fn rename_column(
         quoted(from),
         quoted(to)
     );
-    with_broken_views(connection, &text)
+    run(connection, &text)
 }
 
 fn drop_column(connection: &Connection, table: &str, name: &str) -> Result<(), DdlError> {
     let text = format!("ALTER TABLE {} DROP COLUMN {}", quoted(table), quoted(name));
-    // Views that read the column stay, broken until somebody corrects them.
-    legacy(connection, &text)
+    run(connection, &text)
 }
 
 fn add_column(
@@ -341,14 +351,19 @@ fn add_column(
         quoted(name),
         field.column_type()
     );
-    with_broken_views(connection, &text)
+    run(connection, &text)
 }
 
 /// Moves values between a text column and a column of JSON arrays.
-fn convert(connection: &Connection, table: &str, field: &Field) -> Result<(), DdlError> {
+fn convert(
+    connection: &Connection,
+    table: &str,
+    name: &str,
+    field: &Field,
+) -> Result<(), DdlError> {
     let passing = passing_name();
     add_column(connection, table, &passing, field)?;
-    let (from, to) = (quoted(&field.name), quoted(&passing));
+    let (from, to) = (quoted(name), quoted(&passing));
     let is_list = format!("json_valid({from}) AND json_type({from}) = 'array'");
     let value = if field.kind.is_multiple() {
         format!(
@@ -364,31 +379,45 @@ fn convert(connection: &Connection, table: &str, field: &Field) -> Result<(), Dd
         connection,
         &format!("UPDATE {} SET {to} = {value}", quoted(table)),
     )?;
-    drop_column(connection, table, &field.name)?;
-    rename_column(connection, table, &passing, &field.name)
+    drop_column(connection, table, name)?;
+    rename_column(connection, table, &passing, name)
 }
 
-/// Runs a change of a table that SQLite carries over to views; where a view is broken already, without that.
-fn with_broken_views(connection: &Connection, text: &str) -> Result<(), DdlError> {
-    match run(connection, text) {
-        Err(DdlError::Refused(reason)) if reason.contains("error in view") => {
-            legacy(connection, text)
+/// Views that are out of the way while a table changes: SQLite refuses changes that leave a view broken, and every
+/// change while one is. What they say is kept as it is; one that is broken afterwards waits for its owner.
+struct Views(Vec<(String, String)>);
+
+impl Views {
+    fn set_aside(
+        connection: &Connection,
+        which: impl Fn(&Connection, &str) -> bool,
+    ) -> Result<Self, DdlError> {
+        let read = || -> rusqlite::Result<Vec<(String, String)>> {
+            let mut statement = connection.prepare(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'view' ORDER BY rowid",
+            )?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        };
+        let mut views = read().map_err(StoreError::from)?;
+        views.retain(|(name, _)| which(connection, name));
+        for (name, _) in &views {
+            run(connection, &format!("DROP VIEW {}", quoted(name)))?;
         }
-        other => other,
+        Ok(Self(views))
     }
-}
 
-/// Runs a change of a table without looking at views.
-fn legacy(connection: &Connection, text: &str) -> Result<(), DdlError> {
-    let switch = |on| {
+    fn is_broken(connection: &Connection, name: &str) -> bool {
         connection
-            .pragma_update(None, "legacy_alter_table", on)
-            .map_err(StoreError::from)
-    };
-    switch(true)?;
-    let outcome = run(connection, text);
-    switch(false)?;
-    outcome
+            .prepare(&format!("SELECT * FROM {}", quoted(name)))
+            .is_err()
+    }
+
+    fn put_back(self, connection: &Connection) -> Result<(), DdlError> {
+        self.0
+            .iter()
+            .try_for_each(|(_, text)| run(connection, text))
+    }
 }
 
 fn run(connection: &Connection, text: &str) -> Result<(), DdlError> {
