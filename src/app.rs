@@ -91,7 +91,7 @@ impl App {
         let auth = Auth::new(store.clone(), passwords.clone());
         let records = Records::new(store.clone(), passwords, files.clone());
         let hub = Hub::start(store.clone(), clock.clone())?;
-        let collections = Collections::new(store.clone());
+        let collections = Collections::new(store.clone(), files.clone());
         Ok(Self::new(Services {
             config,
             clock,

@@ -100,13 +100,14 @@ impl Collections {
     /// [`Error::Delete`] and [`Error::Referenced`].
     pub async fn delete(&self, name_or_id: &str) -> Result<(), Error> {
         let name = name_or_id.to_owned();
-        let id = self.alone(move |tx| {
-            let catalog = Arc::clone(tx.catalog());
-            let collection = catalog.find(&name).ok_or(Error::NotFound)?;
-            delete(tx, std::slice::from_ref(collection))?;
-            Ok(collection.id.clone())
-        })
-        .await?;
+        let id = self
+            .alone(move |tx| {
+                let catalog = Arc::clone(tx.catalog());
+                let collection = catalog.find(&name).ok_or(Error::NotFound)?;
+                delete(tx, std::slice::from_ref(collection))?;
+                Ok(collection.id.clone())
+            })
+            .await?;
         self.files.delete_collection(id.as_str());
         Ok(())
     }
@@ -117,22 +118,23 @@ impl Collections {
     /// [`Error::TruncateView`] and [`Error::Truncate`].
     pub async fn truncate(&self, call: &Call, name_or_id: &str) -> Result<(), Error> {
         let (name, call) = (name_or_id.to_owned(), call.clone());
-        let gone = self.alone(move |tx| {
-            let catalog = Arc::clone(tx.catalog());
-            let collection = catalog.find(&name).ok_or(Error::NotFound)?;
-            if collection.is_view() {
-                return Err(Error::TruncateView);
-            }
-            let mut gone = Gone::default();
-            for record in tx.select(&Select::all(&catalog, &call, collection))? {
-                remove(tx, &call, &record, &mut gone).map_err(|error| match error {
-                    records::Error::Store(error) => Error::Store(error),
-                    _ => Error::Truncate,
-                })?;
-            }
-            Ok(gone)
-        })
-        .await?;
+        let gone = self
+            .alone(move |tx| {
+                let catalog = Arc::clone(tx.catalog());
+                let collection = catalog.find(&name).ok_or(Error::NotFound)?;
+                if collection.is_view() {
+                    return Err(Error::TruncateView);
+                }
+                let mut gone = Gone::default();
+                for record in tx.select(&Select::all(&catalog, &call, collection))? {
+                    remove(tx, &call, &record, &mut gone).map_err(|error| match error {
+                        records::Error::Store(error) => Error::Store(error),
+                        _ => Error::Truncate,
+                    })?;
+                }
+                Ok(gone)
+            })
+            .await?;
         for (collection, id) in &gone.folders {
             if let Some(key) = RecordKey::new(collection.as_str(), id) {
                 self.files.delete_record(key);
