@@ -88,7 +88,7 @@ impl App {
             files.sweep(&store).await?;
         }
         let passwords = Passwords::start(config.scheme)?;
-        let auth = Auth::new(store.clone(), passwords.clone());
+        let auth = Auth::new(store.clone(), passwords.clone(), settings.clone());
         let records = Records::new(store.clone(), passwords, files.clone());
         let hub = Hub::start(store.clone(), clock.clone())?;
         let collections = Collections::new(store.clone(), files.clone());

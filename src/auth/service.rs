@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::callers::Callers;
 use super::password::Passwords;
+use super::throttle::Throttle;
 use super::token::{self, Claims, Purpose};
 use crate::call::{Actor, Identity};
 use crate::kit::time::Timestamp;
+use crate::ops::Settings;
 use crate::schema::Record;
 use crate::store::{ReadTx, Store, StoreError};
 
@@ -18,19 +20,23 @@ pub struct Auth(Arc<Inner>);
 struct Inner {
     store: Store,
     passwords: Passwords,
+    settings: Settings,
+    throttle: Throttle,
     callers: Arc<Callers>,
 }
 
 impl Auth {
     /// Ties the service to the store, whose commits tell it when a remembered caller is stale.
     #[must_use]
-    pub fn new(store: Store, passwords: Passwords) -> Self {
+    pub fn new(store: Store, passwords: Passwords, settings: Settings) -> Self {
         let callers = Arc::new(Callers::default());
         let listener = Arc::clone(&callers);
         store.on_commit(move |group| listener.forget(group));
         Self(Arc::new(Inner {
             store,
             passwords,
+            settings,
+            throttle: Throttle::default(),
             callers,
         }))
     }
@@ -44,6 +50,16 @@ impl Auth {
     /// The database.
     pub(super) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// What superusers have set.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The counts of failed sign-ins.
+    pub(super) fn throttle(&self) -> &Throttle {
+        &self.0.throttle
     }
 
     /// Whose session `token` is. A token that is malformed, ended, revoked or for another purpose is a guest's: never

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 
+use crate::auth;
 use crate::auth::password::HashError;
 use crate::collections;
 use crate::kit::json::{self, Json};
@@ -303,6 +304,37 @@ impl From<records::Error> for Fault {
             Error::Hash(HashError::Busy) => Self::from(StoreError::Busy),
             Error::Hash(HashError::Failed) => Self::internal(error),
             Error::Store(store) => store.into(),
+        }
+    }
+}
+
+impl From<auth::Error> for Fault {
+    fn from(error: auth::Error) -> Self {
+        use auth::Error;
+        match error {
+            Error::UnknownCollection | Error::NoAccounts => {
+                Self::not_found().with_message(error.to_string())
+            }
+            Error::NotFound => Self::not_found(),
+            Error::Unauthorized => Self::auth_required(),
+            Error::Address => Self::forbidden().caused_by(error),
+            Error::OtherCollection(_) | Error::MethodOff(_) | Error::Rule => {
+                Self::forbidden().with_message(error.to_string())
+            }
+            Error::Form(ref data) => Self::bad_request()
+                .with_message(error.to_string())
+                .with_data(data.clone()),
+            Error::Failed | Error::SecondFactor(_) | Error::Code => {
+                Self::bad_request().with_message(error.to_string())
+            }
+            Error::Throttled(secs) => Self {
+                retry_after_secs: Some(secs),
+                ..Self::too_many_requests().with_message(error.to_string())
+            },
+            Error::Hash(HashError::Busy) => Self::from(StoreError::Busy),
+            Error::Hash(HashError::Failed) => Self::internal(error),
+            Error::Records(error) => error.into(),
+            Error::Store(error) => error.into(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::error::Fault;
 use super::extract::{At, text};
 use super::layer::Frameable;
 use crate::app::App;
-use crate::auth::{self, superuser_address};
+use crate::auth;
 use crate::call::{Actor, Call};
 use crate::files::thumb::Size;
 use crate::files::{Blob, Content};
@@ -104,8 +104,9 @@ pub(super) async fn download(
 async fn bearer(app: &App, call: &Call) -> Result<Actor, Fault> {
     let token = call.query("token").unwrap_or("");
     let actor = app.auth.resolve_file(token, call.now).await?;
-    let allowed = &app.settings.current().superuser_ips;
-    if actor.is_superuser() && !superuser_address(allowed, call.client_ip) {
+    let networks = &app.settings.current().superuser_networks;
+    let is_listed = networks.is_empty() || networks.iter().any(|net| net.contains(&call.client_ip));
+    if actor.is_superuser() && !is_listed {
         return Ok(Actor::Guest);
     }
     Ok(actor)

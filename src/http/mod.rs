@@ -2,6 +2,7 @@
 //! What happens around every handler is in `layer`; paths are exact (a trailing slash is another path) and there is no 405.
 
 pub mod answer;
+mod auth;
 mod batch;
 pub mod body;
 mod collections;
@@ -84,6 +85,22 @@ fn routes(app: App) -> Router {
         .route("/api/crons", get(crons::list))
         .route("/api/crons/{id}", post(crons::run))
         .route("/api/sql", post(console::run))
+        .route(
+            "/api/collections/{collection}/auth-methods",
+            get(auth::methods),
+        )
+        .route(
+            "/api/collections/{collection}/auth-with-password",
+            post(auth::with_password),
+        )
+        .route(
+            "/api/collections/{collection}/auth-refresh",
+            post(auth::refresh),
+        )
+        .route(
+            "/api/collections/{collection}/impersonate/{id}",
+            post(auth::impersonate),
+        )
         .route("/api/files/token", post(files::token))
         .route(
             "/api/files/{collection}/{record}/{name}",

@@ -163,6 +163,21 @@ pub const ARGON2_MEMORY_KIB_MAX: u32 = 256 << 10;
 pub const ARGON2_ROUNDS_MAX: u32 = 32;
 /// Cost of a stored bcrypt hash (each step doubles the time; 16 is seconds); as above.
 pub const BCRYPT_COST_MAX: u32 = 16;
+/// Failed sign-ins to one account from one network (/24 or /64) in [`SIGN_IN_WINDOW_MILLIS`]; past it 429.
+pub const SIGN_IN_FAILURES_MAX: u32 = 10;
+/// Failed sign-ins from one address, whatever the account; past it 429.
+pub const SIGN_IN_FAILURES_ADDRESS_MAX: u32 = 100;
+/// Milliseconds in which failed sign-ins are counted.
+pub const SIGN_IN_WINDOW_MILLIS: i64 = 5 * 60 * 1000;
+/// Counts of failed sign-ins that are kept; past it those with the fewest failures are forgotten.
+pub const THROTTLE_KEYS_MAX: usize = 20_000;
+/// Milliseconds before a failed sign-in is answered: longer than either kind of hash takes, so that the time tells
+/// nothing of the account.
+pub const FAILURE_MILLIS_MIN: u64 = 150;
+/// Devices remembered for one account (contract-auth 2.7); the oldest go first.
+pub const DEVICES_MAX: usize = 5;
+/// Seconds that an impersonation may last: the contract's bound for configured tokens; longer ones are cut to it.
+pub const TOKEN_LIFE_SECS_MAX: i64 = 94_670_856;
 /// Bytes of a token; a longer one is a guest's.
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 /// Tokens whose caller is remembered; the oldest go first.

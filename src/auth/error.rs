@@ -1,0 +1,59 @@
+//! What can go wrong with signing in, as the caller is told it.
+
+use super::password::HashError;
+use crate::records;
+use crate::schema::FieldErrors;
+use crate::store::StoreError;
+
+/// A refused or failed request of somebody who wants to be known.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// 404: the path names no collection.
+    #[error("Missing or invalid collection context.")]
+    UnknownCollection,
+    /// 404: the collection has no accounts.
+    #[error("Missing or invalid auth collection context.")]
+    NoAccounts,
+    /// 404: no such record.
+    #[error("record not found")]
+    NotFound,
+    /// 401: a valid token is needed.
+    #[error("The request requires valid record authorization token.")]
+    Unauthorized,
+    /// 403: the token is of another collection than the path.
+    #[error("The request requires auth record from {0} collection.")]
+    OtherCollection(String),
+    /// 403: this way of signing in is off.
+    #[error("The collection is not configured to allow {0} authentication.")]
+    MethodOff(&'static str),
+    /// 400: the form does not hold.
+    #[error("An error occurred while validating the submitted data.")]
+    Form(FieldErrors),
+    /// 400: unknown identity and wrong password alike.
+    #[error("Failed to authenticate.")]
+    Failed,
+    /// 403: a superuser from a place that is not listed.
+    #[error("superuser from an address that is not listed")]
+    Address,
+    /// 403: `authRule`.
+    #[error("The request doesn't satisfy the collection requirements to authenticate.")]
+    Rule,
+    /// 400: the second factor does not follow the first.
+    #[error("{0}")]
+    SecondFactor(&'static str),
+    /// 400: the code is not, or not any more, good.
+    #[error("Invalid or expired OTP.")]
+    Code,
+    /// 429: too many failures; seconds until the next try.
+    #[error("Too many failed attempts, please try again later.")]
+    Throttled(u64),
+    /// 503: too many passwords are being checked; or 500.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The answer could not be encoded.
+    #[error(transparent)]
+    Records(#[from] records::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

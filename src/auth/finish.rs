@@ -1,0 +1,194 @@
+//! The one place where every session begins: who may (the contract's order, contract-auth 2.0), the second factor, the
+//! devices, the token and the answer.
+
+use std::sync::Arc;
+
+use super::error::Error;
+use super::service::Auth;
+use super::{mfa, origins, service};
+use crate::call::{Actor, Call, Context, Identity};
+use crate::expr::Guard;
+use crate::kit::json;
+use crate::records::{access, view};
+use crate::schema::Record;
+use crate::store::{ReadTx, WriteTx};
+
+/// A way to prove who one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A password.
+    Password,
+    /// A mailed code.
+    Otp,
+}
+
+impl Method {
+    /// As `_mfas` keeps it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Otp => "otp",
+        }
+    }
+
+    /// The context that rules see.
+    #[must_use]
+    pub fn context(self) -> Context {
+        match self {
+            Self::Password => Context::Password,
+            Self::Otp => Context::Otp,
+        }
+    }
+}
+
+/// How a sign-in ends.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The answer with record and token, encoded.
+    Session(Vec<u8>),
+    /// Another factor is wanted: the id under which it is expected.
+    SecondFactor(String),
+}
+
+/// What a proven record asks for.
+pub(super) struct Proof {
+    /// Who was proven.
+    pub(super) record: Record,
+    /// How; `None` for a session made from another (refresh, impersonation), which skips second factor and devices.
+    pub(super) method: Option<Method>,
+    /// The `mfaId` of the request, empty for none.
+    pub(super) mfa_id: String,
+    /// A better hash of the password just proven.
+    pub(super) new_hash: Option<String>,
+    /// The token of the answer; made afresh when `None`.
+    pub(super) token: Option<String>,
+}
+
+impl Auth {
+    /// Judges whether the proven record may have a session, and begins it.
+    pub(super) async fn finish(&self, call: &Call, proof: Proof) -> Result<Outcome, Error> {
+        self.check_address(call, &proof.record)?;
+        let asker = call.in_context(proof.method.map_or(call.context, Method::context));
+        let record = proof.record.clone();
+        let wants_second = proof.method.is_some();
+        let judged = asker.clone();
+        let second = self
+            .store()
+            .read(move |tx| {
+                check_rule(tx, &judged, &record)?;
+                Ok::<_, Error>(wants_second && mfa::applies(tx, &judged, &record)?)
+            })
+            .await?;
+        if second && let Some(wanted) = self.second_factor(&asker, &proof).await? {
+            return Ok(Outcome::SecondFactor(wanted));
+        }
+        self.note(&asker, &proof).await?;
+        let now = call.now;
+        let token = match &proof.token {
+            Some(token) => token.clone(),
+            None => service::session_token(&proof.record, now).ok_or(Error::Failed)?,
+        };
+        let record = proof.record;
+        // The answer shows the record as it sees itself.
+        let own = Call {
+            actor: Actor::Auth(Arc::new(Identity {
+                record: record.clone(),
+                expires: None,
+                refreshable: false,
+            })),
+            ..call.clone()
+        };
+        self.store()
+            .read(move |tx| answer(tx, &own, &record, &token))
+            .await
+            .map(Outcome::Session)
+    }
+
+    fn check_address(&self, call: &Call, record: &Record) -> Result<(), Error> {
+        let settings = self.settings().current();
+        let networks = &settings.superuser_networks;
+        let listed = networks.is_empty()
+            || networks
+                .iter()
+                .any(|network| network.contains(&call.client_ip));
+        if record.collection().is_superusers() && !listed {
+            return Err(Error::Address);
+        }
+        Ok(())
+    }
+
+    async fn second_factor(&self, call: &Call, proof: &Proof) -> Result<Option<String>, Error> {
+        let Some(method) = proof.method else {
+            return Ok(None);
+        };
+        let (record, id, now) = (proof.record.clone(), proof.mfa_id.clone(), call.now);
+        self.store()
+            .write(move |tx| mfa::step(tx, &record, method, &id, now))
+            .await?
+    }
+
+    /// What a sign-in leaves behind: the device, and a better hash.
+    async fn note(&self, call: &Call, proof: &Proof) -> Result<(), Error> {
+        let collection = proof.record.collection();
+        let alerts = collection
+            .auth()
+            .is_some_and(|auth| auth.auth_alert.enabled);
+        let device = (alerts && proof.method.is_some()).then(|| origins::fingerprint(call));
+        if device.is_none() && proof.new_hash.is_none() {
+            return Ok(());
+        }
+        let (record, new_hash, now) = (proof.record.clone(), proof.new_hash.clone(), call.now);
+        self.store()
+            .write(move |tx| {
+                if let Some(hash) = &new_hash {
+                    upgrade(tx, &record, hash)?;
+                }
+                match &device {
+                    Some(fingerprint) => origins::note(tx, &record, fingerprint, now),
+                    None => Ok(()),
+                }
+            })
+            .await
+    }
+}
+
+/// `authRule`: null lets nobody in, empty everybody. Superusers who ask are not bound.
+fn check_rule(tx: &ReadTx<'_>, call: &Call, record: &Record) -> Result<(), Error> {
+    if call.actor.is_superuser() {
+        return Ok(());
+    }
+    let collection = record.collection();
+    let rule = collection.auth().and_then(|auth| auth.auth_rule.as_deref());
+    let holds = match rule {
+        None => false,
+        Some("") => true,
+        Some(rule) => match tx.catalog().filter(collection, rule, Guard::Trusted) {
+            Ok(filter) => access::holds(tx, call, &filter, record)?,
+            Err(_) => false,
+        },
+    };
+    if holds { Ok(()) } else { Err(Error::Rule) }
+}
+
+/// Replaces the hash unless the password changed since it was proven.
+fn upgrade(tx: &mut WriteTx<'_>, proven: &Record, hash: &str) -> Result<(), Error> {
+    let present = tx.find(proven.collection(), proven.id())?;
+    if let Some(before) = present
+        && before.text("password") == proven.text("password")
+    {
+        let mut after = before.clone();
+        after.set("password", hash);
+        tx.update(&before, &after)?;
+    }
+    Ok(())
+}
+
+fn answer(tx: &ReadTx<'_>, own: &Call, record: &Record, token: &str) -> Result<Vec<u8>, Error> {
+    let mut out = br#"{"record":"#.to_vec();
+    out.extend_from_slice(&view::own(tx, own, record)?);
+    out.extend_from_slice(br#","token":"#);
+    json::write_str(token, &mut out);
+    out.push(b'}');
+    Ok(out)
+}

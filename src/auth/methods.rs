@@ -1,0 +1,79 @@
+//! Which ways to sign in a collection offers (contract-auth 2.1), in the order of the wire.
+
+use serde::Serialize;
+
+use crate::schema::{AuthOptions, Collection};
+
+/// The answer of `auth-methods`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Methods {
+    password: PasswordMethod,
+    oauth2: OAuth2Method,
+    mfa: TimedMethod,
+    otp: TimedMethod,
+    /// The same as `oauth2.providers`, for old clients.
+    auth_providers: [(); 0],
+    username_password: bool,
+    email_password: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PasswordMethod {
+    identity_fields: Vec<String>,
+    enabled: bool,
+}
+
+/// Providers are listed once sign-in by them is built; until then none can be initialised, and such are left out.
+#[derive(Clone, Debug, Serialize)]
+struct OAuth2Method {
+    providers: [(); 0],
+    enabled: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct TimedMethod {
+    enabled: bool,
+    duration: i64,
+}
+
+impl TimedMethod {
+    fn new(enabled: bool, duration: i64) -> Self {
+        let duration = if enabled { duration } else { 0 };
+        Self { enabled, duration }
+    }
+}
+
+impl Methods {
+    /// What `collection` offers; `None` when it has no accounts.
+    #[must_use]
+    pub fn of(collection: &Collection) -> Option<Self> {
+        collection.auth().map(Self::new)
+    }
+
+    fn new(auth: &AuthOptions) -> Self {
+        let password = &auth.password_auth;
+        let fields = if password.enabled {
+            password.identity_fields.clone()
+        } else {
+            Vec::new()
+        };
+        let by = |name: &str| fields.iter().any(|field| field == name);
+        Self {
+            username_password: by("username"),
+            email_password: by("email"),
+            password: PasswordMethod {
+                identity_fields: fields,
+                enabled: password.enabled,
+            },
+            oauth2: OAuth2Method {
+                providers: [],
+                enabled: auth.oauth2.enabled,
+            },
+            mfa: TimedMethod::new(auth.mfa.enabled, auth.mfa.duration),
+            otp: TimedMethod::new(auth.otp.enabled, auth.otp.duration),
+            auth_providers: [],
+        }
+    }
+}

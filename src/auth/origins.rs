@@ -1,0 +1,73 @@
+//! The devices of an account (contract-auth 2.7), told apart by address and user agent.
+
+use md5::{Digest, Md5};
+
+use super::error::Error;
+use super::rows;
+use crate::call::Call;
+use crate::kit::limits::DEVICES_MAX;
+use crate::kit::time::Timestamp;
+use crate::schema::Record;
+use crate::store::{ReadTx, WriteTx};
+
+const ROWS: &str = "_authOrigins";
+/// Bytes of the user agent that count.
+const AGENT_BYTES_MAX: usize = 200;
+
+/// The device that a call comes from.
+pub(super) fn fingerprint(call: &Call) -> String {
+    let mut agent = call.user_agent.as_bytes().to_vec();
+    if agent.len() > AGENT_BYTES_MAX {
+        agent.truncate(AGENT_BYTES_MAX);
+        agent.extend_from_slice(b"...");
+    }
+    let mut digest = Md5::new();
+    digest.update(call.client_ip.to_string().as_bytes());
+    digest.update(&agent);
+    let mut text = String::new();
+    for byte in digest.finalize() {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+/// Whether the account signed in from this device before.
+pub(super) fn is_known(tx: &ReadTx<'_>, record: &Record, fingerprint: &str) -> Result<bool, Error> {
+    let Some(collection) = tx.catalog().find_exact(ROWS) else {
+        return Ok(false);
+    };
+    let rows = tx.owned(collection, &record.collection().id, record.id())?;
+    Ok(rows
+        .iter()
+        .any(|row| row.text("fingerprint") == fingerprint))
+}
+
+/// Notes a sign-in from a device: a known one is touched, a new one takes the place of the oldest beyond the bound.
+pub(super) fn note(
+    tx: &mut WriteTx<'_>,
+    record: &Record,
+    fingerprint: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(collection) = tx.catalog().find_exact(ROWS).cloned() else {
+        return Ok(());
+    };
+    let mut known = tx.owned(&collection, &record.collection().id, record.id())?;
+    if let Some(before) = known
+        .iter()
+        .find(|row| row.text("fingerprint") == fingerprint)
+    {
+        let mut after = before.clone();
+        after.set("updated", now.to_text());
+        tx.update(before, &after)?;
+        return Ok(());
+    }
+    known.sort_by(|a, b| a.text("created").cmp(b.text("created")));
+    let surplus = (known.len() + 1).saturating_sub(DEVICES_MAX);
+    for oldest in known.iter().take(surplus) {
+        tx.delete(oldest)?;
+    }
+    let row = rows::fresh(&collection, record, &[("fingerprint", fingerprint)], now);
+    tx.insert(&row)?;
+    Ok(())
+}

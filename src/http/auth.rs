@@ -1,0 +1,111 @@
+//! `/api/collections/{collection}/auth-*` and impersonation: who somebody is, and the session that follows.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+
+use super::answer::{self, Answer};
+use super::body::Unread;
+use super::error::Fault;
+use super::extract::{self, At, Superuser};
+use super::form::Form;
+use crate::app::App;
+use crate::auth::{Error, Methods, Outcome, PasswordForm};
+use crate::call::Call;
+use crate::kit::limits::BODY_BYTES_MAX;
+
+/// `GET /auth-methods`
+pub(super) async fn methods(
+    State(app): State<App>,
+    call: Call,
+    At(collection): At<String>,
+) -> Answer {
+    let collection = app.auth.accounts(&collection)?;
+    let methods = Methods::of(&collection).ok_or(Error::NoAccounts)?;
+    answer::ordered(&call, &methods)
+}
+
+/// `POST /auth-with-password`
+pub(super) async fn with_password(
+    State(app): State<App>,
+    call: Call,
+    At(collection): At<String>,
+    body: Unread,
+) -> Answer {
+    let collection = app.auth.password_accounts(&collection)?;
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    let submitted = PasswordForm {
+        identity: form.text("identity")?,
+        password: form.text("password")?,
+        identity_field: form.text("identityField")?,
+        mfa_id: mfa_id(&call, &form)?,
+    };
+    let call = with_body(call, form);
+    let outcome = app.auth.sign_in(&call, &collection, submitted).await?;
+    session(&call, outcome)
+}
+
+/// `POST /auth-refresh`
+pub(super) async fn refresh(
+    State(app): State<App>,
+    call: Call,
+    At(collection): At<String>,
+    headers: HeaderMap,
+) -> Answer {
+    let token = extract::token(&headers);
+    let outcome = app.auth.refresh(&call, &collection, token).await?;
+    session(&call, outcome)
+}
+
+/// `POST /impersonate/{id}`
+pub(super) async fn impersonate(
+    State(app): State<App>,
+    Superuser(call): Superuser,
+    At((collection, id)): At<(String, String)>,
+    body: Unread,
+) -> Answer {
+    // Unlike its neighbours this path carries no limits by collection, and so tells both cases alike.
+    let collection = app
+        .auth
+        .accounts(&collection)
+        .map_err(|_| Error::NoAccounts)?;
+    app.auth.account(&collection, &id).await?;
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    let life_secs = form.int("duration")?;
+    let outcome = app
+        .auth
+        .impersonate(&call, &collection, &id, life_secs)
+        .await?;
+    session(&call, outcome)
+}
+
+/// The id of a first factor: the query's before the body's.
+fn mfa_id(call: &Call, form: &Form) -> Result<String, Fault> {
+    match call.query("mfaId") {
+        Some(id) if !id.is_empty() => Ok(id.to_owned()),
+        Some(_) | None => form.text("mfaId"),
+    }
+}
+
+/// The call with what was submitted, for rules that look at it.
+fn with_body(call: Call, form: Form) -> Call {
+    Call {
+        body: form.into_map().into(),
+        ..call
+    }
+}
+
+fn session(call: &Call, outcome: Outcome) -> Answer {
+    match outcome {
+        Outcome::Session(encoded) => answer::json(call, encoded),
+        Outcome::SecondFactor(id) => Ok(second_factor(&id)),
+    }
+}
+
+/// 401 with the id alone: the contract's one answer of this status that is no envelope.
+fn second_factor(id: &str) -> Response<Body> {
+    let body = serde_json::json!({ "mfaId": id }).to_string();
+    let mut response = answer::picked(body);
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    response
+}
