@@ -12,10 +12,15 @@ export interface ListParams {
   expand?: string;
   fields?: string;
   skipTotal?: boolean;
+  /** Empty for the first page. */
+  cursor?: string;
 }
 
 export const listRecords = (collection: string, params: ListParams, signal?: AbortSignal) =>
-  request<Page<RecordData>>(base(collection) + query({ ...params }), { signal });
+  request<Page<RecordData>>(
+    base(collection) + query({ ...params }) + (params.cursor === '' ? '&cursor=' : ''),
+    { signal },
+  );
 
 export const countRecords = async (collection: string, filter: string, signal?: AbortSignal) =>
   (

@@ -107,6 +107,8 @@ export interface Page<T> {
   perPage: number;
   totalItems: number;
   totalPages: number;
+  /** Where the next page begins, if the server pages by cursor; null behind the last one. */
+  nextCursor?: string | null;
 }
 
 export interface AuthAnswer {

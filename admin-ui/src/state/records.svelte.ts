@@ -24,7 +24,7 @@ export class RecordList {
   rows = $derived(trash.any ? this.#rows.filter((r) => !trash.has(r)) : this.#rows);
   /** The form that opens next takes the focus. */
   editNext = false;
-  #page = 0;
+  #next: { page: number; cursor: string | null } = { page: 1, cursor: '' };
   #abort = new AbortController();
   #unsubscribe: (() => void) | null = null;
   #own = new Set<string>();
@@ -51,11 +51,11 @@ export class RecordList {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
     if (this.status === 'error') this.status = 'loading';
+    this.error = '';
     try {
-      const page = await this.#fetch(1, signal);
-      this.#page = 1;
+      this.#next = { page: 1, cursor: '' };
+      const page = await this.#fetch(signal);
       this.#rows = page;
-      this.done = page.length < PAGE;
       this.status = 'ready';
       if (this.done) this.total = page.length;
       else void this.#count(signal);
@@ -65,16 +65,28 @@ export class RecordList {
       this.status = 'error';
     }
   }
+  /** After a gap in the stream: the first rows again, as many as are loaded, without losing the place. */
+  async catchUp() {
+    if (this.status !== 'ready' || this.#rows.length <= PAGE) return this.reload();
+    const { signal } = this.#abort;
+    const perPage = Math.min(1000, Math.ceil(this.#rows.length / PAGE) * PAGE);
+    try {
+      const answer = await listRecords(this.collection.name, { ...this.#params, page: 1, perPage }, signal);
+      const seen = new Set(answer.items.map((r) => r.id));
+      this.#rows = [...answer.items, ...this.#rows.slice(perPage).filter((r) => !seen.has(r.id))];
+      void this.#count(signal);
+    } catch (error) {
+      if (!signal.aborted) this.error = messageOf(error);
+    }
+  }
   async more() {
-    if (this.loadingMore || this.done || this.status !== 'ready') return;
+    if (this.loadingMore || this.done || this.error !== '' || this.status !== 'ready') return;
     this.loadingMore = true;
     const { signal } = this.#abort;
     try {
-      const page = await this.#fetch(this.#page + 1, signal);
-      this.#page++;
+      const page = await this.#fetch(signal);
       const seen = new Set(this.#rows.map((r) => r.id));
       this.#rows = [...this.#rows, ...page.filter((r) => !seen.has(r.id))];
-      this.done = page.length < PAGE;
       if (this.done && this.total === null) this.total = this.#rows.length;
     } catch (error) {
       if (!signal.aborted) this.error = messageOf(error);
@@ -104,10 +116,23 @@ export class RecordList {
     this.marks = marks;
   }
 
-  async #fetch(page: number, signal: AbortSignal) {
+  get #params() {
     const sort = serverSort(this.sort, this.collection.type === 'view');
-    const params = { page, perPage: PAGE, filter: this.filter, sort, skipTotal: true };
-    return (await listRecords(this.collection.name, params, signal)).items;
+    return { filter: this.filter, sort, skipTotal: true };
+  }
+  /** The next page: after a cursor where the server gives one, by its number where it does not. */
+  async #fetch(signal: AbortSignal) {
+    const { page, cursor } = this.#next;
+    const byCursor = cursor !== null && this.#params.sort !== '' && !/[.:]|@random/.test(this.sort);
+    const where = byCursor ? { cursor, page } : { page };
+    const answer = await listRecords(
+      this.collection.name,
+      { ...this.#params, ...where, perPage: PAGE },
+      signal,
+    );
+    this.#next = { page: page + 1, cursor: answer.nextCursor ?? null };
+    this.done = answer.nextCursor === undefined ? answer.items.length < PAGE : answer.nextCursor === null;
+    return answer.items;
   }
   /** Never in the way of the rows. */
   async #count(signal: AbortSignal) {

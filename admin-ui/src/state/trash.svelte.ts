@@ -11,6 +11,7 @@ interface Held {
   collectionId: string;
   ids: string[];
   timer: ReturnType<typeof setTimeout>;
+  toast: number;
 }
 
 const keyOf = (collectionId: string, id: string) => `${collectionId}/${id}`;
@@ -31,29 +32,40 @@ class Trash {
   }
   hold(collectionId: string, ids: string[]) {
     for (const id of ids) this.#hidden.add(keyOf(collectionId, id));
-    const held: Held = { collectionId, ids, timer: setTimeout(() => void this.#commit(held, toast), HOLD) };
+    const held: Held = {
+      collectionId,
+      ids,
+      timer: setTimeout(() => void this.#commit(held), HOLD),
+      toast: 0,
+    };
     this.#held.add(held);
-    const toast = toasts.show(
+    held.toast = toasts.show(
       {
         tone: 'info',
         text: text.records.deleted(ids.length),
-        action: { label: text.common.undo, run: () => this.#undo(held, toast) },
+        action: { label: text.common.undo, run: () => this.#undo(held) },
         closeLabel: text.records.deleteNow,
-        onclose: () => void this.#commit(held, toast),
+        onclose: () => void this.#commit(held),
       },
       0,
     );
   }
-  #undo(held: Held, toast: number) {
+  /** Takes the latest deletion back. */
+  undo(): boolean {
+    const last = [...this.#held].at(-1);
+    if (last) this.#undo(last);
+    return last !== undefined;
+  }
+  #undo(held: Held) {
     if (!this.#held.delete(held)) return;
     clearTimeout(held.timer);
-    toasts.drop(toast);
+    toasts.drop(held.toast);
     for (const id of held.ids) this.#hidden.delete(keyOf(held.collectionId, id));
   }
-  async #commit(held: Held, toast: number) {
+  async #commit(held: Held) {
     if (!this.#held.delete(held)) return;
     clearTimeout(held.timer);
-    toasts.drop(toast);
+    toasts.drop(held.toast);
     const queue = [...held.ids];
     const failed: string[] = [];
     const worker = async () => {

@@ -1,5 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { accessible, closeBrowser, signIn, start, story, until, visit, type Burrow } from './support';
+import {
+  accessible,
+  closeBrowser,
+  signIn,
+  start,
+  story,
+  until,
+  visit,
+  EMAIL,
+  PASSWORD,
+  type Burrow,
+} from './support';
 
 let burrow: Burrow;
 beforeAll(async () => {
@@ -124,5 +135,100 @@ test('a collection lives and dies', async () => {
     await panel.getByLabel('Length of the code').fill('6');
     await panel.getByRole('button', { name: 'Save collection' }).click();
     await page.getByText('Collection users saved.').waitFor();
+  });
+});
+
+test('a lost connection heals by itself', async () => {
+  const v = await visit();
+  const { page } = v;
+  await story('lost', v, async () => {
+    await burrow.call('POST', '/api/collections', {
+      name: 'pings',
+      type: 'base',
+      fields: [{ type: 'text', name: 'title' }],
+    });
+    await burrow.call('POST', '/api/collections/pings/records', { title: 'before' });
+    await signIn(page, burrow, '#/data/pings');
+    await page.getByRole('img', { name: /^Live/ }).waitFor();
+    await page.getByRole('row', { name: /before/ }).waitFor();
+    await burrow.down();
+    await page.getByText('Connection lost. Trying again.').waitFor();
+    await accessible(page);
+    await page.getByRole('row', { name: /before/ }).click();
+    const form = page.getByRole('complementary');
+    await form.getByLabel('title').fill('typed while away');
+    await form.getByRole('button', { name: 'Save record' }).click();
+    await form.getByRole('alert').getByText('The server cannot be reached.', { exact: false }).waitFor();
+    await burrow.up();
+    await burrow.call('POST', '/api/collections/pings/records', { title: 'meanwhile' });
+    await page.getByRole('img', { name: /^Live/ }).waitFor();
+    await page.getByRole('row', { name: /meanwhile/ }).waitFor();
+    await form.getByRole('button', { name: 'Save record' }).click();
+    await page.getByText('Saved.', { exact: true }).waitFor();
+    await page.getByRole('row', { name: /typed while away/ }).waitFor();
+  });
+});
+
+test('two people edit one record', async () => {
+  const v = await visit();
+  const { page } = v;
+  await story('two', v, async () => {
+    await burrow.call('POST', '/api/collections', {
+      name: 'shared',
+      type: 'base',
+      fields: [
+        { type: 'text', name: 'title' },
+        { type: 'text', name: 'note' },
+      ],
+    });
+    const record = await burrow.call<{ id: string }>('POST', '/api/collections/shared/records', {
+      title: 'one',
+      note: 'a',
+    });
+    await signIn(page, burrow, `#/data/shared?record=${record.id}`);
+    await page.getByRole('img', { name: /^Live/ }).waitFor();
+    const form = page.getByRole('complementary');
+    await form.getByLabel('title').fill('mine');
+    await burrow.call('PATCH', `/api/collections/shared/records/${record.id}`, {
+      title: 'theirs',
+      note: 'b',
+    });
+    await form.getByText('Changed elsewhere meanwhile.', { exact: false }).waitFor();
+    await accessible(page);
+    // What was not touched follows by itself, and only what was touched is sent.
+    await until('the untouched field', async () => (await form.getByLabel('note').inputValue()) === 'b');
+    await burrow.call('PATCH', `/api/collections/shared/records/${record.id}`, { note: 'c' });
+    await form.getByRole('button', { name: 'Save record' }).click();
+    await page.getByText('Saved.', { exact: true }).waitFor();
+    expect(await burrow.call('GET', `/api/collections/shared/records/${record.id}`)).toMatchObject({
+      title: 'mine',
+      note: 'c',
+    });
+  });
+});
+
+test('signing in with two steps', async () => {
+  await burrow.call('PATCH', '/api/collections/_superusers', {
+    otp: { enabled: true },
+    mfa: { enabled: true },
+  });
+  const v = await visit();
+  const { page } = v;
+  await story('two steps', v, async () => {
+    await page.goto(burrow.ui);
+    await page.getByLabel('Email').fill(EMAIL);
+    await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByText('One more step.').waitFor();
+    await accessible(page);
+    const printed = burrow.cli('superuser', 'otp', EMAIL);
+    await page.getByRole('button', { name: 'Use a code made on the server' }).click();
+    await page.getByLabel('Code id').fill(/Id:\s*(\w+)/i.exec(printed)?.[1] ?? '');
+    await page.getByLabel('One-time code').fill('000000');
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('alert').getByText('Invalid or expired OTP.').waitFor();
+    await page.getByLabel('One-time code').fill(/Pass:\s*(\w+)/i.exec(printed)?.[1] ?? '');
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('navigation', { name: 'Main' }).waitFor();
   });
 });

@@ -31,6 +31,10 @@ export interface Burrow {
   installer: () => Promise<string>;
   token: () => Promise<string>;
   call: <T>(method: string, path: string, body?: unknown) => Promise<T>;
+  /** A command of the server, on the same directory; gives what it printed. */
+  cli: (...args: string[]) => string;
+  down: () => Promise<void>;
+  up: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -67,17 +71,21 @@ export async function start(options: { superuser: boolean }): Promise<Burrow> {
     if (made.status !== 0) throw new Error(`no superuser: ${made.stdout}${made.stderr}${made.error ?? ''}`);
   }
   const port = await freePort();
-  // Nothing called xdg-open may be found, so that no browser is launched on the installer link.
-  const child = spawn(binary, ['serve', '--http', `127.0.0.1:${port}`, '--dir', data], {
-    cwd: dir,
-    env: { ...process.env, BROWSER: 'true', PATH: dir },
-  });
-  let output = '';
-  child.on('error', (error) => (output += error));
-  child.stdout.on('data', (chunk) => (output += chunk));
-  child.stderr.on('data', (chunk) => (output += chunk));
   const api = `http://127.0.0.1:${port}`;
-  await until(`the server (${binary})`, async () => (await fetch(`${api}/api/health`)).ok);
+  let output = '';
+  // Nothing called xdg-open may be found, so that no browser is launched on the installer link.
+  const serve = async () => {
+    const child = spawn(binary, ['serve', '--http', `127.0.0.1:${port}`, '--dir', data], {
+      cwd: dir,
+      env: { ...process.env, BROWSER: 'true', PATH: dir },
+    });
+    child.on('error', (error) => (output += error));
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (output += chunk));
+    await until(`the server (${binary})`, async () => (await fetch(`${api}/api/health`)).ok);
+    return child;
+  };
+  let child = await serve();
   const front = fromDist ? await serveDist(port) : null;
   const ui = front ? `http://127.0.0.1:${(front.address() as AddressInfo).port}/_/` : `${api}/_/`;
 
@@ -105,6 +113,11 @@ export async function start(options: { superuser: boolean }): Promise<Burrow> {
       const text = await answer.text();
       if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
       return (text === '' ? null : JSON.parse(text)) as T;
+    },
+    cli: (...args) => spawnSync(binary, [...args, '--dir', data], { encoding: 'utf8', cwd: dir }).stdout,
+    down: () => ended(child),
+    up: async () => {
+      child = await serve();
     },
     stop: async () => {
       front?.closeAllConnections();
