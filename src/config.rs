@@ -290,11 +290,14 @@ impl Common {
     }
 }
 
+/// `given`, else the directory `name` next to the data directory.
 fn beside(given: Option<&Path>, config: &Config, name: &str) -> PathBuf {
-    match given {
-        Some(path) => path.to_owned(),
-        None => config.dir.join("..").join(name),
+    if let Some(path) = given {
+        return path.to_owned();
     }
+    // The data directory may not exist yet, so that `<dir>/..` would lead nowhere.
+    let dir = std::path::absolute(&config.dir).unwrap_or_else(|_| config.dir.clone());
+    dir.parent().unwrap_or(&dir).join(name)
 }
 
 fn ours_or_theirs(ours: &str, theirs: &str) -> PathBuf {

@@ -1,1 +1,4 @@
+//! Scenarios: one file a feature.
 
+mod command;
+mod directory;
