@@ -93,7 +93,7 @@ impl Callers {
                 ChangeKind::Update { before: record, .. }
                 | ChangeKind::Delete { before: record } => {
                     if record.collection().is_auth() {
-                        self.0.lock().forget_record((
+                        self.0.lock().forget_record(&(
                             record.collection().id.clone(),
                             RecordId::new(record.id()),
                         ));
@@ -106,9 +106,9 @@ impl Callers {
 }
 
 impl Inner {
-    fn forget_record(&mut self, subject: (CollectionId, RecordId)) {
+    fn forget_record(&mut self, subject: &(CollectionId, RecordId)) {
         self.age += 1;
-        for token in self.by_record.remove(&subject).unwrap_or_default() {
+        for token in self.by_record.remove(subject).unwrap_or_default() {
             // Its place in the order is given up when its turn comes: a scan would hold the writer.
             self.known.remove(&token);
         }

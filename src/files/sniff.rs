@@ -117,7 +117,9 @@ const MAGIC: &[(usize, &[u8], Kind)] = &[
     (257, b"ustar", kind("application/x-tar", ".tar")),
     (0, b"OggS", kind("application/ogg", ".ogg")),
     (0, b"fLaC\0\0\0\x22", kind("audio/flac", ".flac")),
-    (0, b"ID3", kind("audio/mpeg", ".mp3")),
+    (0, b"ID3\x02", kind("audio/mpeg", ".mp3")),
+    (0, b"ID3\x03", kind("audio/mpeg", ".mp3")),
+    (0, b"ID3\x04", kind("audio/mpeg", ".mp3")),
     (0, b"MThd", kind("audio/midi", ".midi")),
     (0, b"\xff\xf1", kind("audio/aac", ".aac")),
     (0, b"\xff\xf9", kind("audio/aac", ".aac")),
@@ -297,11 +299,11 @@ fn binary(head: &[u8]) -> Option<Kind> {
     {
         return Some(kind("audio/mpeg", ".mp3"));
     }
-    // Two or three letters of text are no proof of a picture or a program.
+    // Two letters of text are no proof of a picture or a program.
     MAGIC
         .iter()
         .find(|(at, magic, _)| head.get(*at..).is_some_and(|rest| rest.starts_with(magic)))
-        .filter(|(_, magic, _)| magic.len() > 3 || !magic.is_ascii() || is_binary(head))
+        .filter(|(_, magic, _)| magic.len() > 2 || !magic.is_ascii() || is_binary(head))
         .map(|(_, _, kind)| *kind)
 }
 
@@ -400,6 +402,9 @@ fn script(text: &str) -> Option<Kind> {
     }
     if text.starts_with("BEGIN:VCALENDAR\r\n") || text.starts_with("BEGIN:VCALENDAR\nVERSION") {
         return Some(kind("text/calendar", ".ics"));
+    }
+    if text.starts_with("From: ") || text.starts_with("Return-Path: <") {
+        return Some(kind("message/rfc822", ".eml"));
     }
     if text.starts_with("WEBVTT") {
         return Some(kind("text/vtt", ".vtt"));
@@ -504,6 +509,7 @@ mod tests {
             (b"a,b,c\n1,2,3\n", "text/csv", ".csv"),
             (b"#!/bin/sh\n", "text/x-shellscript", ".sh"),
             (b"\xe9t\xe9 text", "text/plain; charset=iso-8859-1", ".txt"),
+            (b"BZh91AY", "application/x-bzip2", ".bz2"),
             (b"\xff\xfb\x90\x64", "audio/mpeg", ".mp3"),
             (b"# hello\n\n- x\n", "text/plain; charset=utf-8", ".txt"),
             (b"{\"a\":1}\n{\"a\":2}\n", "application/x-ndjson", ".ndjson"),

@@ -17,6 +17,7 @@ use super::error::Fault;
 use super::extract::{pairs, text};
 use super::form::Form;
 use crate::app::App;
+use crate::files::name::base_name;
 use crate::files::{Upload, UploadWriter};
 use crate::kit::json::{self, Json, JsonMap};
 use crate::kit::limits::{BODY_SECS_MAX, MULTIPART_PARTS_MAX, REFUSED_BODY_BYTES_MAX};
@@ -177,7 +178,11 @@ async fn parts(
             return Err(Trouble::Broken("too many parts".to_owned()));
         }
         let name = CompactString::from(field.name().unwrap_or(""));
-        let file_name = field.file_name().map(base_name).unwrap_or_default();
+        let file_name = field
+            .file_name()
+            .map(base_name)
+            .unwrap_or_default()
+            .to_owned();
         if name.is_empty() {
             continue;
         }
@@ -198,11 +203,6 @@ async fn parts(
         content: Content::Pairs(values),
         files,
     })
-}
-
-/// A file name without directories, so that a path can never be meant.
-fn base_name(name: &str) -> String {
-    name.rsplit('/').next().unwrap_or("").to_owned()
 }
 
 async fn collect(body: Body, limit: u64) -> Result<Bytes, Trouble> {
