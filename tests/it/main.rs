@@ -1,4 +1,12 @@
-//! Scenarios: one file a feature.
+//! Scenarios, one file a feature: mostly over HTTP, with a server in this process on a real socket, a clock that stands
+//! still, and people who ask.
 
+mod support;
+
+mod architecture;
 mod command;
 mod directory;
+mod http;
+mod logs;
+mod settings;
+mod statics;

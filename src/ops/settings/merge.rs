@@ -17,7 +17,44 @@ pub(super) fn merged(present: &Document, patch: &Json) -> Result<Document, Error
     if let Some(rules) = whole.pointer_mut("/rateLimits/rules") {
         complete_rules(rules)?;
     }
-    serde_json::from_value(whole).map_err(|_| Error::UnreadableSettings)
+    let mut document: Document =
+        serde_json::from_value(whole).map_err(|_| Error::UnreadableSettings)?;
+    forget_moved_secrets(present, patch, &mut document);
+    Ok(document)
+}
+
+/// A secret that was not typed again stays with the host that it was meant for: sent to another, it would be told to
+/// whoever runs that.
+fn forget_moved_secrets(present: &Document, patch: &Json, document: &mut Document) {
+    let (smtp, was) = (&mut document.smtp, &present.smtp);
+    if smtp.host != was.host && !was.host.is_empty() && !names(patch, &["smtp", "password"]) {
+        smtp.password = Some(String::new());
+    }
+    let buckets = [
+        (&mut document.s3, &present.s3, &["s3", "secret"][..]),
+        (
+            &mut document.backups.s3,
+            &present.backups.s3,
+            &["backups", "s3", "secret"][..],
+        ),
+    ];
+    for (bucket, was, path) in buckets {
+        if bucket.endpoint != was.endpoint && !was.endpoint.is_empty() && !names(patch, path) {
+            bucket.secret.clear();
+        }
+    }
+}
+
+/// Whether a submitted document has something at `path`, letters in any case.
+fn names(patch: &Json, path: &[&str]) -> bool {
+    let found = path.iter().try_fold(patch, |node, name| {
+        let (_, below) = node
+            .as_object()?
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        Some(below)
+    });
+    found.is_some()
 }
 
 /// The document with every key there is: those that are left out when empty, too.

@@ -1,0 +1,10 @@
+//! What scenarios are made of: a fresh server each ([`TestApp`]), people with or without a token ([`Person`]), and what
+//! they hear ([`Reply`]).
+
+mod app;
+mod person;
+mod wire;
+
+pub use app::TestApp;
+pub use person::Person;
+pub use wire::{Reply, Request, exchange};

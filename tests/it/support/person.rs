@@ -1,0 +1,73 @@
+//! Somebody who asks the server.
+
+use std::net::SocketAddr;
+
+use serde_json::Value as Json;
+
+use super::wire::{Reply, Request, exchange};
+
+/// A client, with the token of one identity or none.
+#[derive(Clone)]
+pub struct Person {
+    /// Id of the record that they are; empty for guests.
+    pub id: String,
+    address: SocketAddr,
+    token: Option<String>,
+}
+
+impl Person {
+    pub(super) fn new(address: SocketAddr, token: Option<String>) -> Self {
+        Self {
+            id: String::new(),
+            address,
+            token,
+        }
+    }
+
+    /// Their token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or("")
+    }
+
+    /// The same person with another token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: Some(token.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// Sends a request as it is, with their token.
+    pub fn send(&self, mut request: Request) -> Reply {
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", token);
+        }
+        exchange(self.address, &request)
+    }
+
+    /// GET.
+    pub fn get(&self, path: &str) -> Reply {
+        self.send(Request::new("GET", path))
+    }
+
+    /// POST of JSON.
+    pub fn post(&self, path: &str, body: &Json) -> Reply {
+        self.send(Request::new("POST", path).json(body))
+    }
+
+    /// PATCH of JSON.
+    pub fn patch(&self, path: &str, body: &Json) -> Reply {
+        self.send(Request::new("PATCH", path).json(body))
+    }
+
+    /// DELETE.
+    pub fn delete(&self, path: &str) -> Reply {
+        self.send(Request::new("DELETE", path))
+    }
+
+    /// Makes a record and gives it back.
+    pub fn create(&self, collection: &str, body: &Json) -> Json {
+        self.post(&format!("/api/collections/{collection}/records"), body)
+            .ok()
+    }
+}
