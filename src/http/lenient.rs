@@ -1,14 +1,18 @@
 //! Request lines as clients of the contract send them. Browsers and the reference take `<`, `>`, `"` and `` ` `` in a
 //! URL as they are; the parser below us refuses the whole request. They are escaped on the way in, in the first line of
-//! a request and nowhere else: bodies pass untouched.
+//! a request and nowhere else: bodies pass untouched. A client that takes nothing for too long is let go.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use crate::kit::limits::WRITE_STALL_SECS_MAX;
 
 /// How many requests of a connection were taken in to their ends. Between two of them the next bytes are a first line.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +34,8 @@ pub(super) struct Lenient<S> {
     lines: u64,
     /// Escaped bytes for which there was no room yet.
     waiting: Vec<u8>,
+    /// Runs while the client takes nothing of what there is to send.
+    stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Lenient<S> {
@@ -39,7 +45,26 @@ impl<S> Lenient<S> {
             taken,
             lines: 0,
             waiting: Vec::new(),
+            stall: None,
         }
+    }
+
+    /// Passes the outcome of a write on; one that has waited for too long is an error.
+    fn timed<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let most = Duration::from_secs(WRITE_STALL_SECS_MAX);
+        let stall = self
+            .stall
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(most)));
+        ready!(stall.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Whether the bytes that come next belong to the first line of a request.
@@ -107,7 +132,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lenient<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.timed(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -127,7 +153,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lenient<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.timed(cx, written)
     }
 }
 

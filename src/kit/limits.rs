@@ -20,6 +20,8 @@ pub const REFUSED_BODY_BYTES_MAX: u64 = 64 << 20;
 pub const HEADER_SECS_MAX: u64 = 60;
 /// Seconds in which the body of a request must arrive (contract 1.2).
 pub const BODY_SECS_MAX: u64 = 300;
+/// Seconds that a client may take nothing of an answer (contract 1.2); then its connection is closed.
+pub const WRITE_STALL_SECS_MAX: u64 = 300;
 /// Bytes of the head of a request; past it 431.
 pub const HEADER_BYTES_MAX: usize = 1 << 20;
 

@@ -181,11 +181,7 @@ fn public_items_have_docs() {
             if !ITEMS.iter().any(|item| line.trim_start().starts_with(item)) {
                 continue;
             }
-            let before = lines[..at]
-                .iter()
-                .rev()
-                .map(|line| line.trim())
-                .find(|line| !is_attribute(line));
+            let before = above_attributes(&lines[..at]);
             if !before.is_some_and(|line| line.starts_with("///")) {
                 wrong.push(format!("{}:{}: {}", path.display(), at + 1, line.trim()));
             }
@@ -194,14 +190,15 @@ fn public_items_have_docs() {
     assert!(wrong.is_empty(), "no doc sentence:\n{}", wrong.join("\n"));
 }
 
-/// A line of an attribute, or of its continuation.
-fn is_attribute(line: &str) -> bool {
-    line.starts_with('#')
-        || line.starts_with(')')
-        || line.starts_with(']')
-        || line.ends_with(',')
-        || line.starts_with("reason =")
-        || line.starts_with("clippy::")
+/// The last line that is not part of an attribute.
+fn above_attributes<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    let mut inside = false;
+    lines.iter().rev().map(|line| line.trim()).find(|line| {
+        let starts = line.starts_with("#[");
+        let skipped = inside || starts || *line == ")]";
+        inside = skipped && !starts;
+        !skipped
+    })
 }
 
 #[test]

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{Method, Response, header};
+use axum::http::{Method, Response, Uri, header};
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
 use tower_service::Service;
@@ -52,6 +52,9 @@ pub(in crate::http) async fn respond(
 async fn handled(app: &App, router: &mut Router, peer: IpAddr, request: Request) -> Response<Body> {
     let started = Instant::now();
     let (mut parts, body) = request.into_parts();
+    if let Some(uri) = spelt_plainly(&parts.uri) {
+        parts.uri = uri;
+    }
     let call = extract::call(app, &parts, peer).await;
     let line = log::Line::begin(&parts, &call, started);
     let response = match refusal(app, &call, &parts) {
@@ -80,6 +83,40 @@ async fn routed(router: &mut Router, request: Request) -> Response<Body> {
         // A panic is one request's misfortune: it ends here, with the answer that any internal failure gets.
         Err(panic) => Fault::internal(panic_text(&*panic)).into_response(),
     }
+}
+
+/// The URL with letters, digits and `-._~` of its path as themselves where they were escaped, so that each route and
+/// each limit has one spelling; `None` when it is that already.
+fn spelt_plainly(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    let mut out = String::new();
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        let code = rest.get(at + 1..at + 3);
+        let byte = code.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let plain =
+            byte.filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
+        out.push_str(&rest[..at]);
+        match plain {
+            Some(byte) => {
+                out.push(char::from(byte));
+                rest = &rest[at + 3..];
+            }
+            None => {
+                out.push('%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    if out.is_empty() {
+        return None;
+    }
+    out.push_str(rest);
+    if let Some(query) = uri.query() {
+        out.push('?');
+        out.push_str(query);
+    }
+    out.parse().ok()
 }
 
 /// Why a request goes no further, whatever its handler would say.
@@ -116,4 +153,23 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "panic".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_have_one_spelling() {
+        for (given, expected) in [
+            ("/api/us%65rs?a=%65", Some("/api/users?a=%65")),
+            ("/a%2fb%2Ec", Some("/a%2fb.c")),
+            ("/a%20b", Some("/a%20b")),
+            ("/a%2", Some("/a%2")),
+            ("/a?b=%41", None),
+        ] {
+            let plain = spelt_plainly(&given.parse().unwrap()).map(|uri| uri.to_string());
+            assert_eq!(plain.as_deref(), expected, "{given}");
+        }
+    }
 }

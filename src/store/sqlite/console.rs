@@ -153,7 +153,7 @@ fn cell_text(value: ValueRef<'_>) -> Option<String> {
     }
 }
 
-/// The contract's text of a real number: shortest digits, with an exponent below 1e-4 and from 1e6... digits on.
+/// The contract's text of a real number: shortest digits, with an exponent below 1e-4 and from 1e6 on.
 fn real_text(n: f64) -> String {
     if !n.is_finite() {
         return n.to_string();
@@ -161,7 +161,7 @@ fn real_text(n: f64) -> String {
     let scientific = format!("{n:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         return n.to_string();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
@@ -345,4 +345,39 @@ pub fn raw_text(error: &StoreError) -> String {
         _ => "database error",
     };
     format!("{class}: {message} ({})", failure.extended_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reals_are_written_as_the_contract_writes_them() {
+        for (n, expected) in [
+            (1.0, "1"),
+            (1.5, "1.5"),
+            (123_456.0, "123456"),
+            (1e6, "1e+06"),
+            (1_234_567.5, "1.2345675e+06"),
+            (1e21, "1e+21"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+        ] {
+            assert_eq!(real_text(n), expected);
+        }
+    }
+
+    #[test]
+    fn the_first_word_decides() {
+        for (text, writes) in [
+            (" insert into t", true),
+            ("REPLACE", true),
+            ("with a as (select 1) delete", false),
+            ("-- x\ndelete", false),
+            ("select", false),
+            ("", false),
+        ] {
+            assert_eq!(SuperuserSql::new(text).writes(), writes, "{text}");
+        }
+    }
 }

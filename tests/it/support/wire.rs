@@ -173,9 +173,6 @@ pub fn exchange(address: SocketAddr, request: &Request) -> Reply {
         .unwrap();
     // A server that has refused already may not read the rest.
     stream.write_all(&request.bytes()).ok();
-    if !request.with_length {
-        stream.shutdown(std::net::Shutdown::Write).ok();
-    }
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).ok();
     parse(&bytes)
