@@ -3,7 +3,11 @@
 use std::fmt;
 
 use compact_str::{CompactString, ToCompactString};
+use jiff::SignedDuration;
 use jiff::civil::DateTime;
+
+/// Where counting begins. Civil arithmetic reaches the last day of the year 9999, which instants do not.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,17 +41,16 @@ impl Timestamp {
     /// The civil date and time in UTC; moments outside the years -9999 to 9999 are clamped to the epoch.
     #[must_use]
     pub fn civil(self) -> DateTime {
-        jiff::Timestamp::from_millisecond(self.0)
-            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .datetime()
+        EPOCH
+            .checked_add(SignedDuration::from_millis(self.0))
+            .unwrap_or(EPOCH)
     }
 
     /// From a civil date and time in UTC, milliseconds truncated.
     #[must_use]
     pub fn from_civil(civil: DateTime) -> Option<Self> {
-        let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-        Some(Self(zoned.timestamp().as_millisecond()))
+        let nanos = civil.duration_since(EPOCH).as_nanos();
+        i64::try_from(nanos.div_euclid(1_000_000)).ok().map(Self)
     }
 
     /// The text form of the contract, for instance `2024-01-02 03:04:05.678Z`.
@@ -88,5 +91,10 @@ mod tests {
             Timestamp::from_millis(0).to_text(),
             "1970-01-01 00:00:00.000Z"
         );
+        let last = Timestamp::from_civil(DateTime::constant(9999, 12, 31, 23, 59, 59, 999_999_999));
+        assert_eq!(last.unwrap().to_text(), "9999-12-31 23:59:59.999Z");
+        let early =
+            Timestamp::from_civil(DateTime::constant(1969, 12, 31, 23, 59, 59, 999_900_000));
+        assert_eq!(early.unwrap().to_text(), "1969-12-31 23:59:59.999Z");
     }
 }

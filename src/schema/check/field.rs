@@ -154,7 +154,7 @@ fn check_autogenerate(field: &Field, options: &TextOptions) -> Option<FieldError
 
 fn check_number(options: &NumberOptions, add: &mut Add<'_>) {
     let fraction = |bound: Option<f64>| {
-        (options.only_int && bound.is_some_and(|n| n.fract() != 0.0)).then(number::only_int)
+        (options.only_int && bound.is_some_and(|n| !number::is_whole(n))).then(number::only_int)
     };
     add("min", fraction(options.min));
     add("max", fraction(options.max));

@@ -9,7 +9,7 @@ pub fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };
-    is_local(local) && is_dotted_domain(domain)
+    is_local(local) && is_dotted_domain(domain.strip_suffix('.').unwrap_or(domain))
 }
 
 fn is_local(local: &str) -> bool {
@@ -17,9 +17,10 @@ fn is_local(local: &str) -> bool {
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
     {
-        return quoted
-            .chars()
-            .all(|c| !matches!(c, '"' | '@' | ' ' | '\\' | '\r' | '\n' | '\t'));
+        return !quoted.is_empty()
+            && quoted
+                .chars()
+                .all(|c| !matches!(c, '"' | '@' | ' ' | '\\' | '\r' | '\n' | '\t'));
     }
     local
         .split('.')
@@ -90,6 +91,7 @@ mod tests {
             "\u{e4}@b.co",
             "a@b_c.co",
             "A@B.CO",
+            "a@b.co.",
             "a@x-y.b.co",
         ] {
             assert!(is_email(good), "{good}");
@@ -108,7 +110,6 @@ mod tests {
             "a@[1.2.3.4]",
             "\"a b\"@b.co",
             "\"a@b\"@b.co",
-            "a@b.co.",
             "a@b..co",
             "",
             "@b.co",

@@ -35,6 +35,14 @@ pub(super) fn is_valid(text: &str) -> bool {
     serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
+/// Whether the text may hold a number that no double can: those are JSON, and yet no value.
+fn may_overflow(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let exponents = memchr::memchr2_iter(b'e', b'E', bytes);
+    let mut digits_before = exponents.filter(|&at| at > 0 && bytes[at - 1].is_ascii_digit());
+    digits_before.next().is_some() || bytes.len() > 300
+}
+
 pub(super) fn validate(options: &JsonOptions, required: bool, value: &Value) -> Option<FieldError> {
     let text = value.text_or_empty();
     if required
@@ -45,6 +53,12 @@ pub(super) fn validate(options: &JsonOptions, required: bool, value: &Value) -> 
         })
     {
         return Some(FieldError::required());
+    }
+    if may_overflow(text) && json::parse(text).is_err() {
+        return Some(FieldError::new(
+            "validation_invalid_json",
+            "Must be a valid json value.",
+        ));
     }
     let max = if options.max_size > 0 {
         options.max_size.unsigned_abs()

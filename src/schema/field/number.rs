@@ -58,8 +58,7 @@ pub(super) fn validate(
     if n == 0.0 {
         return required.then(FieldError::required);
     }
-    // Integers are those that fit 64 bits, whatever the double says.
-    if options.only_int && (n.fract() != 0.0 || n.abs() >= 9_223_372_036_854_775_808.0) {
+    if options.only_int && !is_whole(n) {
         return Some(only_int());
     }
     if let Some(min) = options.min
@@ -73,12 +72,31 @@ pub(super) fn validate(
         return Some(
             FieldError::new(
                 "validation_max_number_constraint",
-                format!("Must be less or equal than {}.", json::number_text(max)),
+                format!("Must be less or equal than {}.", go_text(max)),
             )
             .with("max", json::number(max)),
         );
     }
     None
+}
+
+/// A number as messages show it: with an exponent from a million on.
+fn go_text(n: f64) -> String {
+    let scientific = format!("{n:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        return format!("{n}");
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
+/// Whether `n` is an integer of 64 bits, whatever larger doubles say of themselves.
+pub(in crate::schema) fn is_whole(n: f64) -> bool {
+    n.fract() == 0.0 && n.abs() < 9_223_372_036_854_775_808.0
 }
 
 /// A fraction where only integers are allowed.
@@ -93,7 +111,7 @@ pub(in crate::schema) fn only_int() -> FieldError {
 pub(in crate::schema) fn below_min(min: f64) -> FieldError {
     FieldError::new(
         "validation_min_number_constraint",
-        format!("Must be greater or equal than {}.", json::number_text(min)),
+        format!("Must be greater or equal than {}.", go_text(min)),
     )
     .with("min", json::number(min))
 }

@@ -153,7 +153,7 @@ fn select(options: &SelectOptions, required: bool, value: &Value) -> Option<Fiel
     }
     let known = |item: &str| options.values.iter().any(|value| value == item);
     items.iter().find(|item| !known(item)).map(|item| {
-        FieldError::new("validation_invalid_value", format!("Invalid value {item}."))
+        FieldError::new("validation_invalid_value", format!("Invalid value {item}"))
             .with("value", item.as_str())
     })
 }
