@@ -176,13 +176,23 @@ impl<'a> Binder<'a> {
         Ok(match expr {
             Expr::All(parts) => Node::All(many(self, parts)?),
             Expr::Any(parts) => Node::Any(many(self, parts)?),
-            Expr::Compare(comparison) => Node::Compare(Compare {
-                left: self.operand(&comparison.left)?,
-                op: comparison.op,
-                any: comparison.any,
-                right: self.operand(&comparison.right)?,
-                base: self.base,
-            }),
+            Expr::Compare(comparison) => {
+                let left = self.operand(&comparison.left)?;
+                let right = self.operand(&comparison.right)?;
+                if matches!(comparison.op, ast::Op::Like | ast::Op::NotLike)
+                    && matches!(right, Operand::Distance(_))
+                {
+                    // A distance is no pattern: it is neither like anything nor unlike it.
+                    return Ok(Node::Any(Vec::new()));
+                }
+                Node::Compare(Compare {
+                    left,
+                    op: comparison.op,
+                    any: comparison.any,
+                    right,
+                    base: self.base,
+                })
+            }
         })
     }
 
@@ -335,10 +345,10 @@ impl<'a> Binder<'a> {
                 }
                 FieldKind::Relation(options) => {
                     if !field.kind.is_multiple() && after.len() == 1 {
-                        let (last, modifier) = split_modifier(after[0])?;
-                        if last == "id" {
+                        // With a modifier the record itself is joined, as for any other of its fields.
+                        if after[0] == "id" {
                             self.check_depth(at)?;
-                            return self.column(at, &collection, index, modifier);
+                            return self.column(at, &collection, index, None);
                         }
                     }
                     let (join, target) =
@@ -541,6 +551,7 @@ impl<'a> Binder<'a> {
                 column.join = Some(self.each(from, at, &field.name)?);
                 column.access = Access::Each;
             }
+            Some(Modifier::Each) if lists => column.access = Access::Item,
             Some(Modifier::IsSet | Modifier::Changed | Modifier::Length | Modifier::Each)
             | None => {}
         }

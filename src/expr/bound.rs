@@ -35,6 +35,8 @@ pub(super) enum Access {
     Length,
     /// `value` of the [`JoinKind::Each`] join it stands in.
     Each,
+    /// The one value of a field that could hold many (`:each` of a single one): an item, so without the column's affinity.
+    Item,
 }
 
 /// A column of the row under judgement or of a joined row.
@@ -73,7 +75,9 @@ impl Column {
     pub(super) fn compared_affinity(&self) -> Affinity {
         match self.access {
             Access::Plain if !self.lower => self.affinity,
-            Access::Plain | Access::Json(_) | Access::Length | Access::Each => Affinity::None,
+            Access::Plain | Access::Json(_) | Access::Length | Access::Each | Access::Item => {
+                Affinity::None
+            }
         }
     }
 }

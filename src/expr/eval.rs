@@ -438,7 +438,7 @@ impl Rows<'_> {
     fn column(&self, column: &Column) -> Known {
         let cell = self.row.cell(column.index);
         let value = match &column.access {
-            Access::Plain | Access::Each => cell.to_value(),
+            Access::Plain | Access::Each | Access::Item => cell.to_value(),
             Access::Json(path) => json_path::extract(cell, path),
             Access::Length if column.multiple => Value::Int(json_path::length(cell)),
             Access::Length => {

@@ -565,8 +565,8 @@ impl Writer<'_> {
         match side {
             Side::Column(column) => match (&column.access, column.join) {
                 (Access::Length, _) => false,
-                (Access::Plain, None) => column.nullable,
-                (Access::Plain, Some(join)) => {
+                (Access::Plain | Access::Item, None) => column.nullable,
+                (Access::Plain | Access::Item, Some(join)) => {
                     let present = scope
                         .get(join)
                         .copied()
@@ -624,6 +624,11 @@ impl Writer<'_> {
         }
         match &column.access {
             Access::Plain => self.bare(column.join, &column.name, scope),
+            Access::Item => {
+                // The sign takes the affinity away and leaves the value.
+                self.sql.push("+");
+                self.bare(column.join, &column.name, scope);
+            }
             Access::Each => match column.join.and_then(|j| scope.get(j).copied().flatten()) {
                 Some(alias) => self.item_column(alias.number),
                 None => {

@@ -103,7 +103,15 @@ impl<'a> WriteTx<'a> {
             .filter(|&at| before.cells().get(at) != after.cells().get(at))
             .collect();
         if changed.is_empty() {
-            return Ok(());
+            // Nothing to write, and still a change that listeners are told of (contract 5.5).
+            let undo = log::encode_cells(before, std::iter::empty());
+            return self.append(
+                ChangeKind::Update {
+                    before: Arc::new(before.clone()),
+                    after: Arc::new(after.clone()),
+                },
+                Some(undo),
+            );
         }
         let mut sql = Sql::new();
         sql.push("UPDATE ").ident(&collection.name).push(" SET ");
