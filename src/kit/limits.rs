@@ -138,6 +138,8 @@ pub const READ_QUEUE_MAX: usize = 4_000;
 pub const WRITE_WAIT_SECS_MAX: u64 = 10;
 /// Seconds to wait for another process that holds the database's lock (contract-auth 8.2).
 pub const LOCK_WAIT_SECS_MAX: u64 = 10;
+/// Bytes that SQLite may hold for all connections together before it reuses pages instead of asking for more.
+pub const SQLITE_HEAP_BYTES: i64 = 64 << 20;
 /// Bytes of the write-ahead log file kept after a checkpoint (contract-auth 8.2).
 pub const WAL_BYTES_KEPT: i64 = 200_000_000;
 /// Pages (4 KiB) of write-ahead log after which a checkpoint is due.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{console, functions};
@@ -52,6 +53,8 @@ struct Limits {
     /// Set while the write-ahead log is far too long: reads older than this many milliseconds after `base` end.
     started: AtomicU64,
     pressure: Arc<AtomicBool>,
+    /// Set when whoever asked has gone.
+    abandoned: Mutex<Option<Arc<AtomicBool>>>,
 }
 
 impl Deadline {
@@ -61,6 +64,7 @@ impl Deadline {
             end: AtomicU64::new(0),
             started: AtomicU64::new(0),
             pressure,
+            abandoned: Mutex::new(None),
         }))
     }
 
@@ -72,6 +76,11 @@ impl Deadline {
         self.0
             .end
             .store(now.saturating_add(span).max(1), Ordering::Relaxed);
+    }
+
+    /// Whatever runs from now on also ends when `abandoned` is set.
+    pub(super) fn watch(&self, abandoned: Option<&Arc<AtomicBool>>) {
+        *self.0.abandoned.lock() = abandoned.cloned();
     }
 
     /// No limit from now on.
@@ -91,7 +100,14 @@ impl Deadline {
         let now = self.now();
         let old = now.saturating_sub(self.0.started.load(Ordering::Relaxed))
             > limits::READ_SECS_UNDER_PRESSURE * 1_000;
-        now > end || (old && self.0.pressure.load(Ordering::Relaxed))
+        now > end || (old && self.0.pressure.load(Ordering::Relaxed)) || self.is_abandoned()
+    }
+
+    fn is_abandoned(&self) -> bool {
+        let abandoned = self.0.abandoned.lock();
+        abandoned
+            .as_ref()
+            .is_some_and(|gone| gone.load(Ordering::Relaxed))
     }
 }
 
@@ -131,7 +147,11 @@ impl Link {
         connection.pragma_update(None, "cache_size", -role.cache_kib())?;
         match role {
             // The checkpoint thread does it, so that no commit waits for it.
-            Role::Writer { .. } => connection.pragma_update(None, "wal_autocheckpoint", 0)?,
+            Role::Writer { .. } => {
+                connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+                // Of the whole process.
+                connection.pragma_update(None, "soft_heap_limit", limits::SQLITE_HEAP_BYTES)?;
+            }
             Role::Reader => connection.pragma_update(None, "query_only", true)?,
             Role::Checkpoint | Role::Logs => {}
         }

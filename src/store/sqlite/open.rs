@@ -162,10 +162,12 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (to, answer) = oneshot::channel();
+        let guard = Abandon::default();
+        let abandoned = Arc::clone(&guard.0);
         self.0.readers.submit(Box::new(move |reader| {
             if !to.is_closed() {
                 // Whoever asked may have gone meanwhile.
-                drop(to.send(reader.read(f)));
+                drop(to.send(reader.read(Some(&abandoned), f)));
             }
         }))?;
         answer
@@ -289,6 +291,16 @@ impl Store {
     }
 }
 
+/// Says when it is dropped that nobody waits for the answer any more.
+#[derive(Default)]
+struct Abandon(Arc<AtomicBool>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Inner {
     /// See [`Store::close`].
     fn close(&self) {
@@ -350,6 +362,11 @@ fn prepare(
     Ok((meta, schema))
 }
 
+/// How long a server waits for a command to end.
+const COMMAND_TIME_MAX: Duration = Duration::from_millis(500);
+/// How often it looks.
+const COMMAND_LOOK: Duration = Duration::from_millis(20);
+
 /// The directory while it is ours.
 struct Hold {
     paths: Paths,
@@ -361,7 +378,17 @@ struct Hold {
 impl Hold {
     fn take(options: &OpenOptions) -> Result<Self, StoreError> {
         let paths = Paths::prepare(&options.dir)?;
-        match Lock::try_take(&paths.own)? {
+        let patience = Instant::now();
+        let mut taken = Lock::try_take(&paths.own)?;
+        // A command holds the directory for a moment only.
+        while options.access == Access::Alone
+            && matches!(taken, Try::Taken(_))
+            && patience.elapsed() < COMMAND_TIME_MAX
+        {
+            std::thread::sleep(COMMAND_LOOK);
+            taken = Lock::try_take(&paths.own)?;
+        }
+        match taken {
             Try::Held(lock) => {
                 let (state, left) = State::open(&paths)?;
                 Ok(Self {

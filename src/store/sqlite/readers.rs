@@ -1,7 +1,8 @@
 //! Reader threads, and connections for short reads in place.
 
+use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -26,41 +27,54 @@ enum Queued {
     End,
 }
 
-/// A connection that reads.
+/// A connection that reads, opened when it is first needed: an idle server has none of their caches.
 pub(super) struct Reader {
-    link: Link,
+    link: OnceCell<Link>,
+    source: Arc<Source>,
+}
+
+/// What readers are opened from.
+struct Source {
+    path: PathBuf,
     shared: Arc<Shared>,
+    pressure: Arc<AtomicBool>,
     time_max: Duration,
 }
 
 impl Reader {
-    fn open(
-        path: &Path,
-        shared: &Arc<Shared>,
-        time_max: Duration,
-        pressure: &Arc<AtomicBool>,
-    ) -> Result<Self, StoreError> {
-        Ok(Self {
-            link: Link::open(path, Role::Reader, pressure)?,
-            shared: Arc::clone(shared),
-            time_max,
-        })
+    fn new(source: &Arc<Source>) -> Self {
+        Self {
+            link: OnceCell::new(),
+            source: Arc::clone(source),
+        }
+    }
+
+    fn link(&self) -> Result<&Link, StoreError> {
+        if let Some(link) = self.link.get() {
+            return Ok(link);
+        }
+        let link = Link::open(&self.source.path, Role::Reader, &self.source.pressure)?;
+        Ok(self.link.get_or_init(|| link))
     }
 
     /// Runs `f` in one read transaction. A schema change that commits between loading the catalog and the first
-    /// statement is seen by its rows before it is seen by its rules: as if the request had come just before it.
+    /// statement is seen by its rows before it is seen by its rules: as if the request had come just before it. It is interrupted when
+    /// `abandoned` is set.
     pub(super) fn read<T, E: From<StoreError>>(
         &self,
+        abandoned: Option<&Arc<AtomicBool>>,
         f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.link.deadline.set(self.time_max);
-        self.link.step("BEGIN")?;
-        let tx = ReadTx::new(&self.link.connection, self.shared.catalog.load_full());
+        let link = self.link()?;
+        link.deadline.set(self.source.time_max);
+        link.deadline.watch(abandoned);
+        link.step("BEGIN")?;
+        let tx = ReadTx::new(&link.connection, self.source.shared.catalog.load_full());
         let result = catch_unwind(AssertUnwindSafe(|| f(&tx)));
         drop(tx);
         // The end of a transaction that only read has nothing to lose.
-        drop(self.link.step("COMMIT"));
-        self.link.deadline.clear();
+        drop(link.step("COMMIT"));
+        link.deadline.clear();
         result.unwrap_or_else(|_| {
             tracing::error!("a read panicked");
             Err(StoreError::Closed.into())
@@ -100,10 +114,15 @@ impl Readers {
         sizes: Sizes,
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = bounded(limits::READ_QUEUE_MAX);
-        let open = || Reader::open(path, shared, sizes.time_max, pressure);
+        let source = Arc::new(Source {
+            path: path.to_owned(),
+            shared: Arc::clone(shared),
+            pressure: Arc::clone(pressure),
+            time_max: sizes.time_max,
+        });
         let mut threads = Vec::with_capacity(sizes.threads);
         for nth in 0..sizes.threads {
-            let (reader, jobs) = (open()?, jobs.clone());
+            let (reader, jobs) = (Reader::new(&source), jobs.clone());
             threads.push(
                 std::thread::Builder::new()
                     .name(format!("reader-{nth}"))
@@ -112,8 +131,8 @@ impl Readers {
             );
         }
         let here = (0..sizes.here)
-            .map(|_| Ok(Mutex::new(Some(open()?))))
-            .collect::<Result<_, StoreError>>()?;
+            .map(|_| Mutex::new(Some(Reader::new(&source))))
+            .collect();
         Ok(Self {
             queue,
             threads: Mutex::new(threads),
@@ -148,7 +167,7 @@ impl Readers {
             .find_map(Mutex::try_lock)
             .unwrap_or_else(|| self.here[usual].lock());
         match slot.as_ref() {
-            Some(reader) => reader.read(f),
+            Some(reader) => reader.read(None, f),
             None => Err(StoreError::Closed.into()),
         }
     }
