@@ -31,3 +31,12 @@ export const refresh = (token: string) =>
   request<AuthAnswer>(`${base}/auth-refresh`, { method: 'POST', token });
 export const createSuperuser = (token: string, email: string, password: string, passwordConfirm: string) =>
   request(`${base}/records`, { method: 'POST', token, body: { email, password, passwordConfirm } });
+
+export type TokenKind = 'confirm-verification' | 'confirm-password-reset' | 'confirm-email-change';
+/** What the links in mails do. Keys that a kind does not know are ignored by the server. */
+export const confirmByToken = (collection: string, kind: TokenKind, body: Record<string, string>) =>
+  request<null>(`/api/collections/${encodeURIComponent(collection)}/${kind}`, {
+    method: 'POST',
+    body,
+    token: '',
+  });

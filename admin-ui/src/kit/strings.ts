@@ -98,6 +98,34 @@ export const text = {
     command: 'burrow superuser upsert you@example.com a-long-password',
     toLogin: 'Go to sign in',
   },
+  token: {
+    titles: {
+      'confirm-verification': 'Verify your email',
+      'confirm-password-reset': 'Set a new password',
+      'confirm-email-change': 'Confirm your new email',
+    },
+    intros: {
+      'confirm-verification': 'One more click, and your address is verified.',
+      'confirm-password-reset': 'Afterwards you sign in with the new one everywhere.',
+      'confirm-email-change': 'Type your password, so that nobody else can do this.',
+    },
+    buttons: {
+      'confirm-verification': 'Verify email',
+      'confirm-password-reset': 'Set password',
+      'confirm-email-change': 'Change email',
+    },
+    done: {
+      'confirm-verification': 'Your email is verified',
+      'confirm-password-reset': 'Your password is set',
+      'confirm-email-change': 'Your email is changed',
+    },
+    newPassword: 'New password',
+    signedIn: 'You are signed in',
+    notSignedIn: 'Signing in did not work',
+    close: 'You can close this window.',
+    expiredTitle: 'This link no longer works',
+    expired: 'It has run out or was used already. Ask for a new one where you got it.',
+  },
   collections: {
     title: 'Collections',
     search: 'Search collections',

@@ -38,12 +38,25 @@ export function query(params: Record<string, string | number | boolean | undefin
   return text === '' ? '' : `?${text}`;
 }
 
-/** When the token of this JWT ends, in ms, or 0. Only a hint: the server decides. */
-export function tokenEnd(token: string): number {
+function claims(token: string): Record<string, unknown> {
   try {
-    const body = atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'));
-    return (JSON.parse(body) as { exp?: number }).exp! * 1000 || 0;
+    return JSON.parse(atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/'))) as Record<
+      string,
+      unknown
+    >;
   } catch {
-    return 0;
+    return {};
   }
+}
+
+/** When this token ends, in ms, or 0. Only a hint: the server decides. */
+export function tokenEnd(token: string): number {
+  const { exp } = claims(token);
+  return typeof exp === 'number' ? exp * 1000 : 0;
+}
+
+/** A text out of a token, or ''. Only a hint: the server decides. */
+export function tokenClaim(token: string, name: string): string {
+  const value = claims(token)[name];
+  return typeof value === 'string' ? value : '';
 }

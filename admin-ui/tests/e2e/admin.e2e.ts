@@ -207,6 +207,26 @@ test('two people edit one record', async () => {
   });
 });
 
+test('links from mails say when they no longer work', async () => {
+  const v = await visit();
+  const { page } = v;
+  await story('mail links', v, async () => {
+    const users = await burrow.call<{ id: string }>('GET', '/api/collections/users');
+    const body = Buffer.from(JSON.stringify({ collectionId: users.id, exp: 1 })).toString('base64url');
+    await page.goto(`${burrow.ui}#/auth/confirm-password-reset/x.${body}.y`);
+    await page.getByLabel('New password').fill('a-new-password');
+    await page.getByLabel('Repeat the password').fill('a-new-password');
+    await page.getByRole('button', { name: 'Set password' }).click();
+    await page
+      .getByRole('alert')
+      .getByText('It has run out or was used already.', { exact: false })
+      .waitFor();
+    await accessible(page);
+    await page.goto(`${burrow.ui}#/auth/confirm-verification/rubbish`);
+    await page.getByRole('heading', { name: 'This link no longer works' }).waitFor();
+  });
+});
+
 test('signing in with two steps', async () => {
   await burrow.call('PATCH', '/api/collections/_superusers', {
     otp: { enabled: true },

@@ -210,7 +210,7 @@ export async function visit(options: BrowserContextOptions = {}): Promise<Visit>
   const context = await (
     await openBrowser()
   ).newContext({ viewport: { width: 1360, height: 820 }, reducedMotion: 'reduce', ...options });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000);
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   const complaints: string[] = [];
   const page = await context.newPage();
