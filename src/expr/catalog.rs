@@ -162,12 +162,22 @@ impl Filter {
         Writer::new(root.alias(), root.is_scan(), call, joins, sql).write(&plan);
     }
 
-    /// A statement that gives one row when the expression holds for `row`, which no table holds: what `@collection`
-    /// and back-relations see does not include it (contract 4.12).
+    /// A statement that gives one row when the expression holds for `row`, a state of a stored record that need not be
+    /// the present one: what `@collection` and back-relations see does not include it.
     #[must_use]
     pub fn write_select_for_row(&self, catalog: &Catalog, call: &Call, row: &Record) -> Sql {
+        self.select_for(catalog, call, row, true)
+    }
+
+    /// The same for a record that was submitted and is in no table; its values compare as they came (contract 4.12).
+    #[must_use]
+    pub fn write_select_for_draft(&self, catalog: &Catalog, call: &Call, row: &Record) -> Sql {
+        self.select_for(catalog, call, row, false)
+    }
+
+    fn select_for(&self, catalog: &Catalog, call: &Call, row: &Record, typed: bool) -> Sql {
         let mut sql = Sql::new();
-        super::sql::row_statement(row, &mut sql);
+        super::sql::row_statement(row, typed, &mut sql);
         self.write_sql(catalog, Root::Row(super::sql::ROW_ALIAS), call, &mut sql);
         sql
     }
@@ -175,6 +185,16 @@ impl Filter {
     /// The verdict for `row` (cells in field order) where `reach` is [`Reach::Record`]; `None` where only SQL can tell.
     #[must_use]
     pub fn holds(&self, call: &Call, row: &dyn Columns) -> Option<bool> {
+        self.judge(call, row, true)
+    }
+
+    /// The same for submitted values; see [`Filter::write_select_for_draft`].
+    #[must_use]
+    pub fn holds_for_draft(&self, call: &Call, row: &dyn Columns) -> Option<bool> {
+        self.judge(call, row, false)
+    }
+
+    fn judge(&self, call: &Call, row: &dyn Columns, typed: bool) -> Option<bool> {
         if self.reach() == Reach::Tables {
             return None;
         }
@@ -185,7 +205,7 @@ impl Filter {
             .collect();
         let bound = whole(&bounds);
         let plan = plan::settle(&bound, call);
-        eval::holds(&plan, &bound.joins, row)
+        eval::holds(&plan, &bound.joins, row, typed)
     }
 
     /// Collections whose rows the expression reads besides the record itself (empty for [`Reach::Record`]). Paths that

@@ -270,7 +270,8 @@ pub(super) fn like(text: &str, pattern: &str) -> bool {
 }
 
 /// The verdict of `plan` for one row, where it reads no other; `None` when that cannot be told in memory.
-pub(super) fn holds(plan: &Plan, joins: &[Join], row: &dyn Columns) -> Option<bool> {
+/// With `typed` its cells compare like stored columns, else like the values that were submitted.
+pub(super) fn holds(plan: &Plan, joins: &[Join], row: &dyn Columns, typed: bool) -> Option<bool> {
     let mut used: Vec<JoinId> = Vec::new();
     plan.for_each_join(joins, &mut |join| {
         if !used.contains(&join) {
@@ -291,6 +292,7 @@ pub(super) fn holds(plan: &Plan, joins: &[Join], row: &dyn Columns) -> Option<bo
     for number in 0..combinations {
         let scope = Rows {
             row,
+            typed,
             items: pick(&lists, number),
             lists: &lists,
         };
@@ -338,6 +340,7 @@ fn list_values(plan: &Plan, joins: &[Join], join: JoinId, row: &dyn Columns) -> 
 
 struct Rows<'a> {
     row: &'a dyn Columns,
+    typed: bool,
     items: Vec<(JoinId, &'a Value)>,
     lists: &'a Lists,
 }
@@ -375,8 +378,14 @@ impl Rows<'_> {
         if !leaf.all {
             return Some(true);
         }
-        for left in self.every(&leaf.left)? {
-            for right in self.every(&leaf.right)? {
+        let raw = Leaf {
+            violation: true,
+            ..leaf.clone()
+        }
+        .is_raw();
+        for mut left in self.every(&leaf.left)? {
+            for mut right in self.every(&leaf.right)? {
+                (left.raw, right.raw) = (raw, raw);
                 if compare(&left, leaf.op, &right) == Some(false) {
                     return Some(false);
                 }
@@ -449,7 +458,11 @@ impl Rows<'_> {
         };
         Known {
             value: lowered(column, value),
-            affinity: column.compared_affinity(),
+            affinity: if self.typed {
+                column.compared_affinity()
+            } else {
+                Affinity::None
+            },
             column: true,
             raw: column.is_raw(),
         }

@@ -108,6 +108,8 @@ pub(super) struct Leaf {
     pub(super) all: bool,
     /// Whether it looks for a row that violates the comparison instead of one that satisfies it.
     pub(super) violation: bool,
+    /// Whether each side can have more than one value.
+    pub(super) many: [bool; 2],
     pub(super) base: Option<JoinId>,
 }
 
@@ -192,9 +194,11 @@ fn leaf(compare: &Compare, joins: &[Join], call: &Call) -> Plan {
         right,
         all: false,
         violation: false,
+        many: [false; 2],
         base: compare.base,
     };
-    leaf.all = !compare.any && leaf.is_many(joins);
+    leaf.many = leaf.many_sides(joins);
+    leaf.all = !compare.any && leaf.many != [false; 2];
     Plan::Leaf(Box::new(leaf))
 }
 
@@ -237,36 +241,58 @@ impl Leaf {
         });
     }
 
-    fn is_many(&self, joins: &[Join]) -> bool {
+    fn many_sides(&self, joins: &[Join]) -> [bool; 2] {
         let distance = |side: &Side| matches!(side, Side::Distance(_));
         // geoDistance knows no "every one of many" (contract 4.5).
         if distance(&self.left) || distance(&self.right) {
-            return false;
+            return [false; 2];
         }
-        let mut many = false;
-        self.for_each_own_join(joins, &mut |join| many |= joins[join].many);
-        many
+        [&self.left, &self.right].map(|side| {
+            chain(side, joins, self.base)
+                .into_iter()
+                .any(|join| joins[join].many)
+        })
+    }
+
+    /// Whether NULL and empty stay different (contract 4.6). Among the values of one side of many, only that side's
+    /// kind counts: so the reference looks for violations.
+    pub(super) fn is_raw(&self) -> bool {
+        let (left, right) = (self.left.is_raw(), self.right.is_raw());
+        match (self.violation, self.many) {
+            (true, [true, false]) => left,
+            (true, [false, true]) => right,
+            (false, _) | (true, [false, false] | [true, true]) => left || right,
+        }
+    }
+
+    /// Whether a time that cannot be formatted is plain NULL here: one that is compared with each of many values.
+    pub(super) fn is_bare_time(&self) -> bool {
+        let timed = |side: &Side| matches!(side, Side::Strftime(..));
+        match (self.violation, self.many) {
+            (true, [true, false]) => timed(&self.right),
+            (true, [false, true]) => timed(&self.left),
+            (false, _) | (true, [false, false] | [true, true]) => false,
+        }
     }
 
     /// Whether the comparison is never unknown, so that "not violated" is "satisfied".
     pub(super) fn is_two_valued(&self) -> bool {
-        let timed = |side: &Side| matches!(side, Side::Strftime(..));
         let known = self.left.known().or(self.right.known());
+        // The search for violations must ask the very opposite.
+        let violation = Self {
+            violation: true,
+            ..self.clone()
+        };
         if self.guarded_email().is_some()
-            || (known.is_none() && (timed(&self.left) || timed(&self.right)))
+            || self.is_raw() != violation.is_raw()
+            || (known.is_none() && violation.is_bare_time())
         {
             return false;
         }
         let empty = |side: &Side| side.known().is_some_and(Known::is_empty);
         match self.op {
             Op::Ne => true,
-            Op::Eq => {
-                self.left.is_raw()
-                    || self.right.is_raw()
-                    || known.is_none()
-                    || empty(&self.left)
-                    || empty(&self.right)
-            }
+            Op::Eq => self.is_raw() || known.is_none() || empty(&self.left) || empty(&self.right),
             Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::Like | Op::NotLike => false,
         }
     }
@@ -298,7 +324,7 @@ impl Leaf {
             return true;
         }
         let other = if left { &self.right } else { &self.left };
-        let raw = self.left.is_raw() || self.right.is_raw();
+        let raw = self.is_raw();
         match self.op {
             Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::Like | Op::NotLike => true,
             Op::Eq | Op::Ne => {

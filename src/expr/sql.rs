@@ -8,31 +8,42 @@ use super::ast::Op;
 use super::bound::{Access, Affinity, Column, From, Join, JoinId, JoinKind};
 use super::eval;
 use super::plan::{self, Leaf, Plan, Side};
-use super::request::Known;
+use super::request::{Known, affinity_of};
 use crate::call::Call;
 use crate::kit::sql::Sql;
 use crate::kit::value::Value;
-use crate::schema::Record;
+use crate::schema::{FieldKind, Record};
 
 /// Name of a row that stands in no table.
 pub(super) const ROW_ALIAS: &str = "__row";
 
 /// `WITH` the cells of `row` as the only row of a private table, up to the `WHERE` of a select from it. The name is
-/// private, so that nothing else of the statement can see it.
-pub(super) fn row_statement(row: &Record, sql: &mut Sql) {
+/// private, so that nothing else of the statement can see it. With `typed` its columns compare like those of the
+/// stored table; submitted values compare as they came (contract 4.12).
+pub(super) fn row_statement(row: &Record, typed: bool, sql: &mut Sql) {
+    let collection = row.collection();
     sql.push("WITH ").ident(ROW_ALIAS).push("(");
-    for (i, field) in row.collection().fields.iter().enumerate() {
+    for (i, field) in collection.fields.iter().enumerate() {
         if i > 0 {
             sql.push(", ");
         }
         sql.ident(&field.name);
     }
     sql.push(") AS (SELECT ");
-    for (i, cell) in row.cells().iter().enumerate() {
+    for (i, (field, cell)) in collection.fields.iter().zip(row.cells()).enumerate() {
         if i > 0 {
             sql.push(", ");
         }
-        sql.arg(cell.clone());
+        let kind = match (typed, &field.kind) {
+            (true, FieldKind::Number(_) | FieldKind::Bool) => " AS NUMERIC)",
+            (true, kind) if affinity_of(collection, kind) == Affinity::Text => " AS TEXT)",
+            // A cast would turn JSON text into a number.
+            (true | false, _) => {
+                sql.arg(cell.clone());
+                continue;
+            }
+        };
+        sql.push("CAST(").arg(cell.clone()).push(kind);
     }
     sql.push(") SELECT 1 FROM ")
         .ident(ROW_ALIAS)
@@ -490,7 +501,7 @@ impl Writer<'_> {
 
     fn equality(&mut self, leaf: &Leaf, scope: &Scope) {
         let equal = leaf.op == Op::Eq;
-        if leaf.left.is_raw() || leaf.right.is_raw() {
+        if leaf.is_raw() {
             self.plain(leaf, if equal { " IS " } else { " IS NOT " }, scope);
             return;
         }
@@ -533,9 +544,7 @@ impl Writer<'_> {
         };
         let plain = !self.may_be_null(&leaf.left, scope) && !self.may_be_null(&leaf.right, scope);
         let sign = if equal { " = " } else { " != " };
-        let timed = |side: &Side| matches!(side, Side::Strftime(..));
-        if leaf.violation && (timed(&leaf.left) || timed(&leaf.right)) {
-            // A time that cannot be formatted violates nothing.
+        if leaf.is_bare_time() {
             self.plain(leaf, if equal { " = " } else { " IS NOT " }, scope);
             return;
         }

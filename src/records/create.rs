@@ -122,7 +122,7 @@ fn holds(tx: &ReadTx<'_>, call: &Call, gate: &Gate, record: &Record) -> Result<b
     match gate {
         Gate::Open => Ok(true),
         Gate::Broken(_) => Ok(false),
-        Gate::Where(filter) => match filter.holds(call, record) {
+        Gate::Where(filter) => match filter.holds_for_draft(call, record) {
             Some(verdict) => Ok(verdict),
             None => Ok(tx.holds_for(call, filter, record)?),
         },

@@ -281,7 +281,7 @@ impl ReadTx<'_> {
         filter: &Filter,
         record: &Record,
     ) -> Result<bool, StoreError> {
-        self.exists(&filter.write_select_for_row(self.catalog(), call, record))
+        self.exists(&filter.write_select_for_draft(self.catalog(), call, record))
     }
 }
 
