@@ -4,8 +4,10 @@
 mod support;
 
 mod architecture;
+mod auth;
 mod command;
 mod directory;
+mod files;
 mod http;
 mod logs;
 mod settings;
