@@ -79,6 +79,10 @@ fn routes(app: App) -> Router {
         .route("/api/settings", get(settings::view).patch(settings::update))
         .route("/api/settings/test/s3", post(settings::test_s3))
         .route("/api/settings/test/email", post(settings::test_email))
+        .route(
+            "/api/settings/apple/generate-client-secret",
+            post(settings::apple_secret),
+        )
         .route("/api/logs", get(logs::list).delete(logs::clear))
         .route("/api/logs/stats", get(logs::stats))
         .route("/api/logs/{id}", get(logs::view))

@@ -8,7 +8,9 @@ use super::extract::Superuser;
 use crate::app::App;
 use crate::kit::json::Json;
 use crate::kit::limits::BODY_BYTES_MAX;
+use crate::kit::secret::Secret;
 use crate::kit::task::Task;
+use crate::ops::settings::apple::{self, AppleKey};
 use crate::ops::settings::probe;
 
 /// `GET /api/settings`
@@ -59,4 +61,18 @@ pub(super) async fn test_email(
         &form.text("collection")?,
     )?;
     Ok(answer::no_content())
+}
+
+/// `POST /api/settings/apple/generate-client-secret`
+pub(super) async fn apple_secret(Superuser(call): Superuser, body: Unread) -> Answer {
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    let key = AppleKey {
+        client_id: form.text("clientId")?,
+        team_id: form.text("teamId")?,
+        key_id: form.text("keyId")?,
+        private_key: Secret::new(form.text("privateKey")?),
+        duration: form.int("duration")?,
+    };
+    let secret = apple::secret(&key, call.now)?;
+    answer::value(&call, &serde_json::json!({ "secret": secret }))
 }

@@ -1,5 +1,6 @@
 //! The settings of the whole product: one document, kept in the database, held in memory, changed by merging.
 
+pub mod apple;
 mod crypt;
 mod document;
 mod merge;
