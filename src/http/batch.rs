@@ -36,9 +36,37 @@ pub(super) async fn batch(State(app): State<App>, call: Call, body: Unread) -> A
     let requests = requests(&body.read(most).await?)?;
     validate(&requests, limits.max_requests)?;
     let (items, pickers) = items(&call, requests);
+    within_limits(&app, &call, &items)?;
     let timeout = Duration::from_secs(u64::try_from(limits.timeout).unwrap_or(0).max(1));
     let answers = app.records.batch(items, timeout).await?;
     answer::json(&call, encode(&answers, &pickers)?)
+}
+
+/// Items count as the actions that they are, besides the batch itself.
+fn within_limits(app: &App, call: &Call, items: &[Item]) -> Result<(), Fault> {
+    if !app.limiter.binds(call) {
+        return Ok(());
+    }
+    let catalog = app.store.catalog();
+    for (index, item) in items.iter().enumerate() {
+        let action = match item.wish {
+            Wish::Create | Wish::Upsert => "create",
+            Wish::Update(_) => "update",
+            Wish::Delete(_) => "delete",
+            Wish::Unsupported => continue,
+        };
+        let Some(collection) = catalog.find(&item.collection) else {
+            continue;
+        };
+        let path = format!("/api/collections/{}/records", item.collection);
+        if !app
+            .limiter
+            .admits_action(&item.call, collection, &[action], &path)
+        {
+            return Err(item_fault(index, &Fault::too_many_requests()));
+        }
+    }
+    Ok(())
 }
 
 /// One request as it was sent.

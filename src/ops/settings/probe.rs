@@ -1,8 +1,8 @@
 //! The endpoints that try mail and remote storage: what they refuse before anything is tried (contract-auth 5.5).
 
 use super::document::Document;
-use super::validate::is_email;
 use crate::ops::Error;
+use crate::schema::field::is_email;
 use crate::schema::{FieldError, FieldErrors, Schema};
 
 const S3_FAILED: &str = "Failed to test the S3 filesystem.";
