@@ -248,7 +248,8 @@ fn auth(call: &Call, name: &str) -> Known {
         } else {
             cell.clone()
         },
-        affinity: if raw {
+        // A cast would turn the JSON text of a list into a number.
+        affinity: if raw || field.kind.is_multiple() {
             Affinity::None
         } else {
             affinity_of(collection, &field.kind)

@@ -591,9 +591,7 @@ impl Writer<'_> {
 
     fn side(&mut self, side: &Side, scope: &Scope) {
         match side {
-            Side::Known(known) => {
-                self.sql.arg(known.value.clone());
-            }
+            Side::Known(known) => self.known(known),
             Side::Column(column) => self.column(column, scope),
             Side::Strftime(call, time) => {
                 self.sql
@@ -624,6 +622,19 @@ impl Writer<'_> {
                 self.sql.push(" IS NOT ").arg(known.value.clone()).push(")");
             }
         }
+    }
+
+    /// A field of the signed-in record compares like its column.
+    fn known(&mut self, known: &Known) {
+        let cast = match known.affinity {
+            Affinity::None => {
+                self.sql.arg(known.value.clone());
+                return;
+            }
+            Affinity::Text => " AS TEXT)",
+            Affinity::Numeric => " AS NUMERIC)",
+        };
+        self.sql.push("CAST(").arg(known.value.clone()).push(cast);
     }
 
     /// A column as it is compared.
