@@ -219,7 +219,7 @@ impl From<realtime::Error> for Fault {
         use realtime::Error as E;
         let status = match error {
             E::UnknownClient | E::UnknownSubscription => StatusCode::NOT_FOUND,
-            E::OtherAddress | E::TooMany => StatusCode::BAD_REQUEST,
+            E::OtherAddress | E::TooMany | E::BadCursor => StatusCode::BAD_REQUEST,
             E::OtherIdentity => StatusCode::FORBIDDEN,
             E::Full | E::Unreadable => {
                 let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE);

@@ -116,6 +116,14 @@ pub const REALTIME_MESSAGE_BYTES_MAX: usize = 64 << 10;
 pub const REALTIME_QUEUE_FRAMES_MAX: usize = 1_024;
 /// See [`REALTIME_QUEUE_FRAMES_MAX`].
 pub const REALTIME_QUEUE_BYTES_MAX: usize = 1 << 20;
+/// Entries of the change log that one step of a replay reads.
+pub const REPLAY_ENTRIES_MAX: usize = 256;
+/// Frames of one step of a replay; what is left comes with the next one.
+pub const REPLAY_FRAMES_MAX: usize = 512;
+/// Bytes of the frames of one step of a replay, the last frame aside.
+pub const REPLAY_BYTES_MAX: usize = 512 << 10;
+/// Bytes that one replay remembers of records which change again later; past it the client gets a `reset`.
+pub const REPLAY_MEMORY_BYTES_MAX: usize = 16 << 20;
 /// Open realtime connections of one server; past it 503.
 pub const REALTIME_CONNECTIONS_MAX: usize = 50_000;
 /// Bytes of record images between the writer and the hub; a hub that falls behind reads the log.

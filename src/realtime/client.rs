@@ -9,10 +9,17 @@ use tokio::sync::Notify;
 
 use crate::kit::id;
 use crate::kit::limits::{REALTIME_QUEUE_BYTES_MAX, REALTIME_QUEUE_FRAMES_MAX};
+use crate::store::Position;
 
 /// The secret id of a connection: 40 random characters. Shown to its own client and to nobody else.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ClientId(CompactString);
+
+impl std::fmt::Debug for ClientId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientId(***)")
+    }
+}
 
 impl ClientId {
     const LEN: usize = 40;
@@ -46,10 +53,30 @@ pub enum Transport {
 /// Why a connection must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It did not read fast enough; nothing more can be sent in order.
-    TooSlow,
+    /// What it has not heard yet cannot be had any more; its client starts anew.
+    Expired,
     /// The server shuts down.
     Shutdown,
+}
+
+/// Where an event belongs, should it have to be taken back before it went out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The subscription that it is for.
+    pub(super) sub: CompactString,
+    /// Resuming after this place brings it again.
+    pub(super) since: Position,
+}
+
+/// What a push did to the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// The queue was empty: its transport sleeps and must be woken.
+    First,
+    /// The transport has been woken for an earlier frame.
+    Behind,
+    /// As [`Pushed::Behind`], and the queue is over its bound: nothing more may be pushed until it has drained.
+    Full,
 }
 
 /// The queue of one connection. Bytes are shared with every other connection that gets the same frame.
@@ -61,58 +88,103 @@ pub struct Outbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    frames: VecDeque<Bytes>,
+    frames: VecDeque<(Bytes, Option<Place>)>,
     bytes: usize,
+    /// Somebody waits for the queue to drain.
+    awaited: bool,
     ended: Option<Ended>,
 }
 
 impl Outbox {
-    /// Adds a frame. A full queue ends the connection: dropping single frames would break the order it was promised.
+    /// Adds an event and wakes nobody: see [`Outbox::wake`].
+    pub(super) fn push_event(&self, frame: Bytes, place: Place) -> Pushed {
+        let mut queue = self.queue.lock();
+        if queue.ended.is_some() {
+            return Pushed::Behind;
+        }
+        let first = queue.frames.is_empty();
+        queue.bytes += frame.len();
+        queue.frames.push_back((frame, Some(place)));
+        if first {
+            // However large: a single record may exceed the bound on bytes.
+            Pushed::First
+        } else if queue.frames.len() >= REALTIME_QUEUE_FRAMES_MAX
+            || queue.bytes >= REALTIME_QUEUE_BYTES_MAX
+        {
+            Pushed::Full
+        } else {
+            Pushed::Behind
+        }
+    }
+
+    /// Adds a frame that is no event of a subscription: an answer is never taken back.
     pub(super) fn push(&self, frame: Bytes) {
         let mut queue = self.queue.lock();
         if queue.ended.is_some() {
             return;
         }
         queue.bytes += frame.len();
-        queue.frames.push_back(frame);
-        if queue.frames.len() > REALTIME_QUEUE_FRAMES_MAX
-            || queue.bytes > REALTIME_QUEUE_BYTES_MAX.max(queue_floor(&queue))
-        {
-            queue.frames.clear();
-            queue.bytes = 0;
-            queue.ended = Some(Ended::TooSlow);
-        }
+        queue.frames.push_back((frame, None));
         drop(queue);
+        self.wake();
+    }
+
+    /// Wakes the transport.
+    pub(super) fn wake(&self) {
         self.ready.notify_one();
     }
 
     /// Ends the connection after what is queued.
     pub(super) fn end(&self, why: Ended) {
-        let mut queue = self.queue.lock();
-        queue.ended.get_or_insert(why);
-        drop(queue);
-        self.ready.notify_one();
+        self.queue.lock().ended.get_or_insert(why);
+        self.wake();
     }
 
-    /// Frames of an identity that has ended must not go out (contract 7.4): they are forgotten.
-    pub(super) fn forget(&self) {
+    /// Takes back the events that have not gone out: those of an identity that has ended must not (security S05).
+    /// Gives the first lost place of each subscription.
+    pub(super) fn take_back(&self) -> Vec<Place> {
+        let mut lost: Vec<Place> = Vec::new();
         let mut queue = self.queue.lock();
-        queue.frames.clear();
-        queue.bytes = 0;
+        let kept = std::mem::take(&mut queue.frames)
+            .into_iter()
+            .filter_map(|(frame, place)| match place {
+                None => Some((frame, None)),
+                Some(place) => {
+                    match lost.iter_mut().find(|known| known.sub == place.sub) {
+                        Some(known) => known.since = known.since.min(place.since),
+                        None => lost.push(place),
+                    }
+                    None
+                }
+            })
+            .collect::<VecDeque<_>>();
+        queue.bytes = kept.iter().map(|(frame, _)| frame.len()).sum();
+        queue.frames = kept;
+        lost
     }
 
-    /// The next frames, all that are ready; `Err` once the connection must end. Cancel-safe.
-    ///
-    /// # Errors
-    /// The reason for the end.
-    pub async fn next(&self) -> Result<Vec<Bytes>, Ended> {
+    /// Whether everything queued has been taken. If not, the next drain is reported by [`Outbox::next`].
+    pub(super) fn drained_or_await(&self) -> bool {
+        let mut queue = self.queue.lock();
+        queue.awaited = !queue.frames.is_empty();
+        !queue.awaited
+    }
+
+    /// The next frames, all that are ready, and whether somebody waited for this drain; `Err` once the connection
+    /// must end. Cancel-safe.
+    pub(super) async fn next(&self) -> Result<(Vec<Bytes>, bool), Ended> {
         loop {
             let ready = self.ready.notified();
             {
                 let mut queue = self.queue.lock();
                 if !queue.frames.is_empty() {
                     queue.bytes = 0;
-                    return Ok(queue.frames.drain(..).collect());
+                    let awaited = std::mem::take(&mut queue.awaited);
+                    let frames = std::mem::take(&mut queue.frames);
+                    return Ok((
+                        frames.into_iter().map(|(frame, _)| frame).collect(),
+                        awaited,
+                    ));
                 }
                 if let Some(why) = queue.ended {
                     return Err(why);
@@ -123,45 +195,63 @@ impl Outbox {
     }
 }
 
-/// A single frame may be larger than the bound on bytes (a record can be): it alone is let through.
-fn queue_floor(queue: &Queue) -> usize {
-    if queue.frames.len() == 1 {
-        queue.bytes
-    } else {
-        0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn place(since: u64) -> Place {
+        Place {
+            sub: "1".into(),
+            since: Position(since),
+        }
+    }
 
     #[tokio::test]
     async fn frames_come_out_in_order() {
         let outbox = Outbox::default();
         outbox.push(Bytes::from_static(b"a"));
-        outbox.push(Bytes::from_static(b"b"));
         assert_eq!(
-            outbox.next().await.unwrap(),
+            outbox.push_event(Bytes::from_static(b"b"), place(1)),
+            Pushed::Behind
+        );
+        assert_eq!(
+            outbox.next().await.unwrap().0,
             vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]
         );
     }
 
-    #[tokio::test]
-    async fn a_reader_that_is_too_slow_is_ended_and_holds_no_memory() {
+    #[test]
+    fn a_queue_over_its_bound_says_so() {
         let outbox = Outbox::default();
-        for _ in 0..=REALTIME_QUEUE_FRAMES_MAX {
-            outbox.push(Bytes::from_static(b"x"));
+        let push = || outbox.push_event(Bytes::from_static(b"x"), place(1));
+        assert_eq!(push(), Pushed::First);
+        for _ in 2..REALTIME_QUEUE_FRAMES_MAX {
+            assert_eq!(push(), Pushed::Behind);
         }
-        assert_eq!(outbox.next().await, Err(Ended::TooSlow));
-        outbox.push(Bytes::from_static(b"y"));
-        assert_eq!(outbox.next().await, Err(Ended::TooSlow));
+        assert_eq!(push(), Pushed::Full);
+    }
+
+    #[test]
+    fn one_large_frame_is_not_too_much() {
+        let outbox = Outbox::default();
+        let large = Bytes::from(vec![0; REALTIME_QUEUE_BYTES_MAX + 1]);
+        assert_eq!(outbox.push_event(large, place(1)), Pushed::First);
     }
 
     #[tokio::test]
-    async fn one_large_frame_passes() {
+    async fn events_are_taken_back_and_answers_are_not() {
         let outbox = Outbox::default();
-        outbox.push(Bytes::from(vec![0; REALTIME_QUEUE_BYTES_MAX + 1]));
-        assert_eq!(outbox.next().await.unwrap().len(), 1);
+        outbox.push_event(Bytes::from_static(b"secret"), place(7));
+        outbox.push(Bytes::from_static(b"answer"));
+        outbox.push_event(Bytes::from_static(b"secret"), place(8));
+
+        assert_eq!(outbox.take_back(), vec![place(7)]);
+
+        assert!(!outbox.drained_or_await());
+        assert_eq!(
+            outbox.next().await.unwrap(),
+            (vec![Bytes::from_static(b"answer")], true)
+        );
+        assert!(outbox.drained_or_await());
     }
 }

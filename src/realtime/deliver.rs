@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use compact_str::CompactString;
 
-use super::client::Transport;
+use super::client::{ClientId, Outbox, Place, Pushed, Transport};
 use super::frame::{self, Happened};
 use super::judge::{self, Verdict};
 use super::roster::{Group, Roster};
@@ -14,7 +14,7 @@ use crate::expr::Catalog;
 use crate::kit::time::Timestamp;
 use crate::records;
 use crate::schema::{Collection, Record};
-use crate::store::{Change, ChangeKind, ReadTx};
+use crate::store::{Change, ChangeKind, Position, ReadTx};
 
 /// The moment at which changes are judged.
 pub(super) struct Scene<'a> {
@@ -26,20 +26,24 @@ pub(super) struct Scene<'a> {
     pub(super) now: Timestamp,
 }
 
-/// Gives one change to its subscribers. `cursor` seals the change's position, when somebody needs it.
+/// Gives one change to its subscribers. `cursor` seals the change's position, when somebody needs it; outboxes that
+/// must be woken go to `sleepers`. Gives the connections whose queues are full.
 pub(super) fn change(
     roster: &Roster,
     scene: &Scene<'_>,
     change: &Change,
     cursor: &dyn Fn() -> CompactString,
-) {
+    sleepers: &mut Vec<Arc<Outbox>>,
+) -> Vec<ClientId> {
     let Some((before, after)) = images(&change.kind) else {
-        return;
+        return Vec::new();
     };
-    let Some(any) = after.or(before) else { return };
+    let Some(any) = after.or(before) else {
+        return Vec::new();
+    };
     // Rules and fields are those of now; a record of a collection that is gone, or is another by the same name, is nobody's.
     let Some(collection) = scene.catalog.by_id(&any.collection().id) else {
-        return;
+        return Vec::new();
     };
     let before = before.map(|record| adapt(record, collection));
     let after = after.map(|record| adapt(record, collection));
@@ -48,22 +52,25 @@ pub(super) fn change(
         .or(before.as_ref())
         .map(|record| record.id().to_owned())
     else {
-        return;
+        return Vec::new();
     };
-    let delivery = Delivery {
+    let mut delivery = Delivery {
         scene,
         collection,
         before: before.as_ref(),
         after: after.as_ref(),
+        position: change.position,
         cursor: None,
+        sleepers,
+        full: Vec::new(),
     };
-    let mut delivery = delivery;
     for group in roster.groups(&collection.name, collection.id.as_str(), &id) {
         if let Err(error) = delivery.to(group, cursor) {
             // Whoever cannot be judged hears nothing (security P09).
-            tracing::warn!(%error, topic = %group.topic.text, "realtime: a rule could not be judged");
+            tracing::warn!(%error, "realtime: a rule could not be judged");
         }
     }
+    delivery.full
 }
 
 struct Delivery<'a> {
@@ -71,7 +78,10 @@ struct Delivery<'a> {
     collection: &'a Arc<Collection>,
     before: Option<&'a Record>,
     after: Option<&'a Record>,
+    position: Position,
     cursor: Option<CompactString>,
+    sleepers: &'a mut Vec<Arc<Outbox>>,
+    full: Vec<ClientId>,
 }
 
 impl Delivery<'_> {
@@ -126,8 +136,9 @@ impl Delivery<'_> {
     ) {
         let mut sse: Option<Bytes> = None;
         let mut sockets: Vec<(CompactString, Bytes)> = Vec::new();
-        for ((_, sub), member) in &group.members {
-            if !wanted(member.transport) {
+        let since = Position(self.position.0.saturating_sub(1));
+        for ((id, sub), member) in &group.members {
+            if !wanted(member.transport) || member.from >= self.position {
                 continue;
             }
             let bytes = match member.transport {
@@ -146,7 +157,15 @@ impl Delivery<'_> {
                     }
                 }
             };
-            member.outbox.push(bytes);
+            let place = Place {
+                sub: sub.clone(),
+                since,
+            };
+            match member.outbox.push_event(bytes, place) {
+                Pushed::First => self.sleepers.push(Arc::clone(&member.outbox)),
+                Pushed::Behind => {}
+                Pushed::Full => self.full.push(id.clone()),
+            }
         }
     }
 }

@@ -113,6 +113,16 @@ pub(super) fn ws_sub_ended(sub: &str, status: u16, message: &str) -> Bytes {
     ])
 }
 
+/// The past cannot be had any more: the client fetches again and goes on from `cursor`.
+pub(super) fn ws_reset(sub: &str, cursor: &str) -> Bytes {
+    object([
+        ("type", Json::from("reset")),
+        ("sub", Json::from(sub)),
+        ("reason", Json::from("expired")),
+        ("cursor", Json::from(cursor)),
+    ])
+}
+
 pub(super) fn ws_signed_out() -> Bytes {
     Bytes::from_static(b"{\"type\":\"signedOut\"}")
 }

@@ -1,30 +1,26 @@
-//! The hub: one thread that takes what was committed, in order, and gives each connection what it may see.
+//! The hub: what connections may ask of it. `worker` delivers the present, `replayer` the past.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use compact_str::CompactString;
 use parking_lot::Mutex;
 
 use super::client::{ClientId, Ended, Outbox, Transport};
-use super::deliver::{self, Scene};
 use super::frame;
 use super::judge::{self, Refusal};
-use super::ring::{Ring, Taken};
+use super::replayer::Replays;
+use super::ring::Ring;
 use super::roster::Roster;
 use super::topic::Topic;
+use super::worker::Window;
 use crate::call::Actor;
 use crate::kit::clock::Clock;
 use crate::kit::json::{Json, JsonMap};
 use crate::kit::limits::{REALTIME_CONNECTIONS_MAX, SUBSCRIPTIONS_MAX};
-use crate::store::{Change, ChangeKind, Cursor, Position, Snapshot, Store, StoreError};
-
-/// How long the hub sleeps at most: the delay until a token that ran out is noticed on a quiet connection.
-const TICK: Duration = Duration::from_secs(1);
+use crate::store::{Cursor, Position, Store};
 
 /// Why a request about a connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +46,9 @@ pub enum Error {
     /// The connection has no such subscription.
     #[error("Unknown subscription.")]
     UnknownSubscription,
+    /// What was given as a cursor is none of ours.
+    #[error("Invalid cursor.")]
+    BadCursor,
     /// The topic cannot be subscribed to.
     #[error("{}", .0.message())]
     Refused(Refusal),
@@ -67,16 +66,19 @@ impl std::fmt::Debug for Hub {
     }
 }
 
-struct Inner {
-    store: Store,
-    clock: Clock,
-    ring: Ring,
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) ring: Ring,
+    pub(super) replays: Replays,
     /// Whether anybody is connected. Locks are taken in this order: `listening`, `window`, `roster`.
-    listening: Mutex<bool>,
-    window: Mutex<Option<Window>>,
-    roster: Mutex<Roster>,
-    /// The last position delivered.
-    seen: AtomicU64,
+    pub(super) listening: Mutex<bool>,
+    pub(super) window: Mutex<Option<Window>>,
+    pub(super) roster: Mutex<Roster>,
+    /// The last position delivered; it moves only under the lock of `roster`.
+    pub(super) seen: AtomicU64,
+    /// Changes up to here were committed before anybody listened: the ring may hold some of them.
+    pub(super) base: AtomicU64,
 }
 
 /// An open connection; dropping it ends its subscriptions.
@@ -93,12 +95,16 @@ impl Connection {
         &self.id
     }
 
-    /// The next frames; see [`Outbox::next`].
+    /// The next frames, all that are ready; `Err` once the connection must end. Cancel-safe.
     ///
     /// # Errors
     /// The reason for the end.
     pub async fn next(&self) -> Result<Vec<Bytes>, Ended> {
-        self.outbox.next().await
+        let (frames, awaited) = self.outbox.next().await?;
+        if awaited {
+            self.hub.0.replays.resume(&self.id);
+        }
+        Ok(frames)
     }
 }
 
@@ -108,6 +114,7 @@ impl Drop for Connection {
         let mut listening = inner.listening.lock();
         let mut roster = inner.roster.lock();
         roster.disconnect(&self.id);
+        inner.replays.forget(&self.id);
         if roster.len() == 0 {
             *listening = false;
             inner.ring.listen(false);
@@ -119,16 +126,18 @@ impl Hub {
     /// Starts the hub on the changes of `store`.
     ///
     /// # Errors
-    /// When its thread cannot be started.
+    /// When its threads cannot be started.
     pub fn start(store: Store, clock: Clock) -> std::io::Result<Self> {
         let inner = Arc::new(Inner {
             store: store.clone(),
             clock,
             ring: Ring::default(),
+            replays: Replays::default(),
             listening: Mutex::new(false),
             window: Mutex::default(),
             roster: Mutex::default(),
             seen: AtomicU64::new(0),
+            base: AtomicU64::new(0),
         });
         // The store outlives nothing here: the listener must not keep the hub alive, or neither would ever end.
         let listener = Arc::downgrade(&inner);
@@ -140,7 +149,11 @@ impl Hub {
         let worker = Arc::clone(&inner);
         std::thread::Builder::new()
             .name("realtime".to_owned())
-            .spawn(move || worker.run())?;
+            .spawn(move || worker.work())?;
+        let replayer = Arc::clone(&inner);
+        std::thread::Builder::new()
+            .name("realtime-past".to_owned())
+            .spawn(move || replayer.replay())?;
         Ok(Self(inner))
     }
 
@@ -194,12 +207,27 @@ impl Hub {
         if client.actor.record().is_some() && !same_person(&client.actor, actor) {
             return Err(Error::OtherIdentity);
         }
+        // A topic that is heard from the log goes on where it was.
+        let behind: Vec<_> = client
+            .subs
+            .iter()
+            .filter_map(|sub| Some((sub.topic.clone()?, sub.replay?.safe)))
+            .collect();
         roster.clear_subs(id);
         roster.set_actor(&catalog, id, actor.clone());
         for text in topics {
             // A line break would let the subscriber write lines of its own into its stream.
-            if !text.is_empty() && !text.contains(['\n', '\r']) {
-                roster.subscribe(&catalog, id, Topic::parse(text));
+            if text.is_empty() || text.contains(['\n', '\r']) {
+                continue;
+            }
+            let safe = behind
+                .iter()
+                .find(|(topic, _)| topic.text == text.as_str())
+                .map(|(_, safe)| *safe);
+            let replay = safe.map(|safe| inner.replays.reserve(safe));
+            let sub = roster.subscribe(&catalog, id, Topic::parse(text), replay);
+            if let (Some(sub), Some(replay)) = (sub, replay) {
+                inner.replays.add(id, sub, replay);
             }
         }
         Ok(())
@@ -216,27 +244,42 @@ impl Hub {
         inner.end_forbidden(&mut roster, id);
     }
 
-    /// Adds a subscription of a WebSocket connection; no event of it precedes the answer.
+    /// Adds a subscription of a WebSocket connection; no event of it precedes the answer. With `since`, what came
+    /// after that cursor is told first.
     ///
     /// # Errors
-    /// [`Error::TooMany`], [`Error::Refused`].
-    pub fn subscribe(&self, id: &ClientId, ask: &Json, topic: Topic) -> Result<(), Error> {
+    /// [`Error::TooMany`], [`Error::BadCursor`], [`Error::Refused`].
+    pub fn subscribe(
+        &self,
+        id: &ClientId,
+        ask: &Json,
+        topic: Topic,
+        since: Option<&str>,
+    ) -> Result<(), Error> {
         let inner = &self.0;
         let catalog = inner.store.catalog();
+        let past = since.map(|text| inner.open(text)).transpose()?;
         let mut roster = inner.roster.lock();
         let client = roster.client(id).ok_or(Error::UnknownClient)?;
         if client.subs.len() >= SUBSCRIPTIONS_MAX {
             return Err(Error::TooMany);
         }
         judge::may_subscribe(&catalog, &topic, &client.actor).map_err(Error::Refused)?;
+        let replay = past.flatten().map(|safe| inner.replays.reserve(safe));
         let sub = roster
-            .subscribe(&catalog, id, Some(topic))
+            .subscribe(&catalog, id, Some(topic), replay)
             .ok_or(Error::UnknownClient)?;
+        let cursor = since.map_or_else(|| inner.cursor(), CompactString::from);
         let more = members([
             ("sub", Json::from(sub.as_str())),
-            ("cursor", Json::from(inner.cursor().as_str())),
+            ("cursor", Json::from(cursor.as_str())),
         ]);
         inner.reply(&roster, id, frame::ws_ok(ask, more));
+        match (replay, past) {
+            (Some(replay), _) => inner.replays.add(id, sub, replay),
+            (None, Some(_)) => inner.reply(&roster, id, frame::ws_reset(&sub, &inner.cursor())),
+            (None, None) => {}
+        }
         Ok(())
     }
 
@@ -257,10 +300,12 @@ impl Hub {
     pub fn ping(&self, id: &ClientId, ask: &Json) {
         let roster = self.0.roster.lock();
         let time = Json::from(self.0.clock.now().to_text().as_str());
-        let more = members([
-            ("time", time),
-            ("cursor", Json::from(self.0.cursor().as_str())),
-        ]);
+        let behind = roster.client(id).and_then(|client| {
+            let replays = client.subs.iter().filter_map(|sub| sub.replay);
+            replays.map(|replay| replay.safe).min()
+        });
+        let cursor = behind.map_or_else(|| self.0.cursor(), |safe| self.0.seal(safe));
+        let more = members([("time", time), ("cursor", Json::from(cursor.as_str()))]);
         self.0.reply(&roster, id, frame::ws_ok(ask, more));
     }
 
@@ -293,275 +338,39 @@ impl Hub {
             client.outbox.end(Ended::Shutdown);
         }
         self.0.ring.close();
+        self.0.replays.close();
     }
 }
 
 impl Inner {
-    fn run(&self) {
-        let mut pending = VecDeque::new();
-        loop {
-            match self.ring.take(TICK) {
-                Taken::Closed => return,
-                Taken::Quiet => {
-                    self.rest();
-                    self.expire();
-                }
-                Taken::Lost => self.give_up(&mut pending),
-                Taken::Changes(changes) => {
-                    pending.extend(changes);
-                    if let Err(error) = self.deliver(&mut pending) {
-                        tracing::error!(%error, "realtime: changes cannot be read; connections are ended");
-                        self.give_up(&mut pending);
-                    }
-                    self.expire();
-                }
-            }
-        }
+    /// The place that a client's cursor names; none when that past is not known any more.
+    fn open(&self, cursor: &str) -> Result<Option<Position>, Error> {
+        let cursor = self.store.cursors().open(cursor).ok_or(Error::BadCursor)?;
+        let head = self.store.head();
+        Ok(
+            (cursor.epoch == head.epoch && cursor.position <= head.position)
+                .then_some(cursor.position),
+        )
     }
 
-    /// From now on the ring fills; everything committed before is in both snapshots.
-    fn start_listening(&self) -> Result<(), Error> {
-        let mut window = self.window.lock();
-        self.ring.listen(true);
-        let seen = Window::fresh(&mut window, &self.store).map_err(|error| {
-            tracing::error!(%error, "realtime: no snapshot of the database");
-            self.ring.listen(false);
-            Error::Unreadable
-        })?;
-        self.seen.store(seen.0, Ordering::SeqCst);
-        Ok(())
-    }
-
-    /// Without connections no snapshot is held, or the write-ahead log could never be emptied.
-    fn rest(&self) {
-        let listening = self.listening.lock();
-        if !*listening {
-            *self.window.lock() = None;
-        }
-    }
-
-    /// Order cannot be kept any more: every connection ends, and its client starts anew from the database.
-    fn give_up(&self, pending: &mut VecDeque<Change>) {
-        pending.clear();
-        let mut window = self.window.lock();
-        *window = None;
-        if let Ok(seen) = Window::fresh(&mut window, &self.store) {
-            self.seen.store(seen.0, Ordering::SeqCst);
-        }
-        drop(window);
-        for (_, client) in self.roster.lock().clients() {
-            client.outbox.end(Ended::TooSlow);
-        }
-    }
-
-    /// Delivers what is pending up to a snapshot taken now; what came after it waits for the next one.
-    fn deliver(&self, pending: &mut VecDeque<Change>) -> Result<(), StoreError> {
-        let mut window = self.window.lock();
-        let Some(window) = window.as_mut() else {
-            pending.clear();
-            return Ok(());
-        };
-        let upto = window.after.refresh()?;
-        while pending.back().is_none_or(|last| last.position < upto) {
-            match self.ring.take(TICK) {
-                Taken::Changes(more) => pending.extend(more),
-                Taken::Quiet => break,
-                Taken::Lost | Taken::Closed => return Err(StoreError::Closed),
-            }
-        }
-        let catalog = self.store.catalog();
-        while let Some(change) = pending.front() {
-            if change.position > upto {
-                break;
-            }
-            let Some(change) = pending.pop_front() else {
-                break;
-            };
-            if change.position.0 <= self.seen.load(Ordering::SeqCst) {
-                continue;
-            }
-            let before = window.before.tx();
-            let after = window.after.tx();
-            let scene = Scene {
-                catalog: &catalog,
-                before: &before,
-                after: &after,
-                now: self.clock.now(),
-            };
-            self.deliver_one(&scene, &change);
-        }
-        std::mem::swap(&mut window.before, &mut window.after);
-        Ok(())
-    }
-
-    fn deliver_one(&self, scene: &Scene<'_>, change: &Change) {
-        let mut roster = self.roster.lock();
-        // Identities first: whoever loses one by this change must not be judged by the old one.
-        match &change.kind {
-            ChangeKind::Schema => self.follow_schema(&mut roster, scene),
-            ChangeKind::Update { after, .. } if after.collection().is_auth() => {
-                self.follow_person(&mut roster, scene, change);
-            }
-            ChangeKind::Delete { before } if before.collection().is_auth() => {
-                self.follow_person(&mut roster, scene, change);
-            }
-            ChangeKind::Create { .. }
-            | ChangeKind::Update { .. }
-            | ChangeKind::Delete { .. }
-            | ChangeKind::Touched { .. } => {}
-        }
-        let position = change.position;
-        let cursor = || self.seal(position);
-        deliver::change(&roster, scene, change, &cursor);
-        self.seen.store(position.0, Ordering::SeqCst);
-    }
-
-    /// An auth record changed: connections of it get the new copy, or become guests when its tokens died.
-    fn follow_person(&self, roster: &mut Roster, scene: &Scene<'_>, change: &Change) {
-        let (before, after) = match &change.kind {
-            ChangeKind::Update { before, after } => (before, Some(after)),
-            ChangeKind::Delete { before } => (before, None),
-            ChangeKind::Create { .. } | ChangeKind::Schema | ChangeKind::Touched { .. } => return,
-        };
-        for id in roster.signed_in_as(&before.collection().id, before.id()) {
-            let Some(Actor::Auth(identity)) = roster.client(&id).map(|c| c.actor.clone()) else {
-                continue;
-            };
-            match after {
-                Some(after) if after.text("tokenKey") == before.text("tokenKey") => {
-                    let mut newer = (*identity).clone();
-                    newer.record = (**after).clone();
-                    roster.set_actor(scene.catalog, &id, Actor::Auth(Arc::new(newer)));
-                }
-                Some(_) | None => self.sign_out(roster, &id),
-            }
-        }
-    }
-
-    /// Collections changed: whoever signed in to one whose secret changed, or that is gone, becomes a guest.
-    fn follow_schema(&self, roster: &mut Roster, scene: &Scene<'_>) {
-        let secret = |collection: &crate::schema::Collection| {
-            collection.auth().map(|auth| auth.auth_token.secret.clone())
-        };
-        let dead: Vec<ClientId> = roster
-            .clients()
-            .filter(|(_, client)| {
-                client.actor.record().is_some_and(|record| {
-                    let now = scene
-                        .catalog
-                        .by_id(&record.collection().id)
-                        .and_then(|c| secret(c));
-                    now.is_none() || now != secret(record.collection())
-                })
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in dead {
-            self.sign_out(roster, &id);
-        }
-        roster.regroup_all(scene.catalog);
-        let sockets: Vec<ClientId> = roster
-            .clients()
-            .filter(|(_, client)| client.transport == Transport::WebSocket)
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in sockets {
-            self.end_forbidden(roster, &id);
-        }
-    }
-
-    /// Tokens that ran out end now, not at the next request.
-    fn expire(&self) {
-        let now = self.clock.now();
-        let mut roster = self.roster.lock();
-        let expired: Vec<ClientId> = roster
-            .clients()
-            .filter(|(_, client)| match &client.actor {
-                Actor::Guest => false,
-                Actor::Auth(identity) => identity.expires.is_some_and(|expires| expires <= now),
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in expired {
-            self.sign_out(&mut roster, &id);
-        }
-    }
-
-    fn sign_out(&self, roster: &mut Roster, id: &ClientId) {
-        let Some(client) = roster.client(id) else {
-            return;
-        };
-        let (transport, outbox) = (client.transport, Arc::clone(&client.outbox));
-        // Events queued for the ended identity must not go out (security S05).
-        outbox.forget();
-        roster.set_actor(&self.store.catalog(), id, Actor::Guest);
-        if transport == Transport::WebSocket {
-            outbox.push(frame::ws_signed_out());
-            self.end_forbidden(roster, id);
-        }
-    }
-
-    /// Ends the subscriptions that a WebSocket connection may not have any more, and says so for each.
-    fn end_forbidden(&self, roster: &mut Roster, id: &ClientId) {
-        let catalog = self.store.catalog();
-        let Some(client) = roster.client(id) else {
-            return;
-        };
-        let outbox = Arc::clone(&client.outbox);
-        let forbidden: Vec<(CompactString, Refusal)> = client
-            .subs
-            .iter()
-            .filter_map(|sub| {
-                let topic = sub.topic.as_ref()?;
-                let refusal = judge::may_subscribe(&catalog, topic, &client.actor).err()?;
-                Some((sub.id.clone(), refusal))
-            })
-            .collect();
-        for (sub, refusal) in forbidden {
-            roster.unsubscribe(id, &sub);
-            outbox.push(frame::ws_sub_ended(
-                &sub,
-                refusal.status(),
-                refusal.message(),
-            ));
-        }
-    }
-
-    fn reply(&self, roster: &Roster, id: &ClientId, frame: Bytes) {
+    pub(super) fn reply(&self, roster: &Roster, id: &ClientId, frame: Bytes) {
         if let Some(client) = roster.client(id) {
             client.outbox.push(frame);
         }
     }
 
-    fn cursor(&self) -> CompactString {
-        self.seal(Position(self.seen.load(Ordering::SeqCst)))
+    /// The cursor of the present.
+    pub(super) fn cursor(&self) -> CompactString {
+        self.seal(self.seen())
     }
 
-    fn seal(&self, position: Position) -> CompactString {
+    pub(super) fn seen(&self) -> Position {
+        Position(self.seen.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn seal(&self, position: Position) -> CompactString {
         let epoch = self.store.head().epoch;
         self.store.cursors().seal(Cursor { epoch, position }).into()
-    }
-}
-
-/// Two snapshots of the database: before and after the changes that are being delivered.
-struct Window {
-    before: Snapshot,
-    after: Snapshot,
-}
-
-impl Window {
-    /// Makes both snapshots show the present, and tells its position.
-    fn fresh(window: &mut Option<Self>, store: &Store) -> Result<Position, StoreError> {
-        let mut both = match window.take() {
-            Some(both) => both,
-            None => Self {
-                before: store.snapshot()?,
-                after: store.snapshot()?,
-            },
-        };
-        let seen = both.before.refresh()?;
-        *window = Some(both);
-        Ok(seen)
     }
 }
 

@@ -5,12 +5,17 @@ mod client;
 mod deliver;
 mod frame;
 mod hub;
+mod identity;
 mod judge;
+mod past;
 mod protocol;
+mod replay;
+mod replayer;
 mod ring;
 mod roster;
 mod topic;
 mod view;
+mod worker;
 
 pub use client::{ClientId, Ended, Outbox, Transport};
 pub use frame::{sse_connect, ws_error};

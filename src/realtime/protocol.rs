@@ -24,6 +24,8 @@ pub enum Ask {
     Subscribe {
         /// Of what.
         topic: Box<Topic>,
+        /// A cursor: first of the changes after it.
+        since: Option<String>,
     },
     /// Hear no more.
     Unsubscribe {
@@ -85,11 +87,11 @@ fn ask(map: &JsonMap) -> Result<Ask, &'static str> {
 
 fn subscribe(map: &JsonMap) -> Result<Ask, &'static str> {
     const TOPIC: &str = "topic must be COLLECTION/* or COLLECTION/RECORD_ID.";
-    if map.get("since").is_some_and(|since| !since.is_null()) {
-        return Err(
-            "Resuming with since is not available in this version: subscribe anew and fetch the list.",
-        );
-    }
+    let since = match map.get("since") {
+        None | Some(Json::Null) => None,
+        Some(Json::String(since)) => Some(since.clone()),
+        Some(_) => return Err("since must be a cursor."),
+    };
     let path = text(map, "topic", TOPIC)?;
     if path.len() > crate::kit::limits::SUBSCRIPTION_BYTES_MAX || path.contains('?') {
         return Err(TOPIC);
@@ -105,6 +107,7 @@ fn subscribe(map: &JsonMap) -> Result<Ask, &'static str> {
     let topic = Topic::with_options(&path, options).ok_or(TOPIC)?;
     Ok(Ask::Subscribe {
         topic: Box::new(topic),
+        since,
     })
 }
 
@@ -144,7 +147,7 @@ mod tests {
     #[test]
     fn a_subscription_carries_its_options() {
         let frame = r#"{"type":"subscribe","id":1,"topic":"posts/*","filter":"n > 1","headers":{"X-A":"b"}}"#;
-        let Ask::Subscribe { topic } = parse(frame).unwrap().ask else {
+        let Ask::Subscribe { topic, since: None } = parse(frame).unwrap().ask else {
             panic!("not a subscription");
         };
         assert_eq!(topic.options.query("filter"), "n > 1");

@@ -87,6 +87,14 @@ impl Ring {
         Taken::Changes(state.changes.drain(..).collect())
     }
 
+    /// As if it had run over: the next look finds [`Taken::Lost`].
+    pub(super) fn lose(&self) {
+        let mut state = self.state.lock();
+        state.changes.clear();
+        state.bytes = 0;
+        state.lost = true;
+    }
+
     /// Lets the hub end.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;

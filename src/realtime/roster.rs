@@ -13,6 +13,7 @@ use crate::call::Actor;
 use crate::expr::Catalog;
 use crate::realtime::judge;
 use crate::schema::{CollectionId, RecordId};
+use crate::store::Position;
 
 /// Where a topic is looked up when a record changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +53,8 @@ pub(super) struct Group {
 pub(super) struct Member {
     pub(super) outbox: Arc<Outbox>,
     pub(super) transport: Transport,
+    /// Changes up to here came by replay.
+    pub(super) from: Position,
 }
 
 #[derive(Debug)]
@@ -61,6 +64,8 @@ pub(super) struct Client {
     pub(super) actor: Actor,
     pub(super) outbox: Arc<Outbox>,
     pub(super) subs: Vec<Sub>,
+    /// Counts changes of what verdicts depend on: what was judged under another count is stale.
+    pub(super) generation: u64,
     next_sub: u64,
 }
 
@@ -69,7 +74,19 @@ pub(super) struct Client {
 pub(super) struct Sub {
     pub(super) id: CompactString,
     pub(super) topic: Option<Arc<Topic>>,
+    /// Set while it hears of the past instead of the present.
+    pub(super) replay: Option<Replaying>,
+    from: Position,
     group: Option<GroupKey>,
+}
+
+/// A subscription that reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Replaying {
+    /// Which cohort it belongs to; an older one has no say any more.
+    pub(super) cohort: u64,
+    /// Where a client that goes away now could resume.
+    pub(super) safe: Position,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +110,7 @@ impl Roster {
             actor: Actor::Guest,
             outbox,
             subs: Vec::new(),
+            generation: 0,
             next_sub: 1,
         };
         self.clients.insert(id, client);
@@ -154,11 +172,14 @@ impl Roster {
         catalog: &Catalog,
         id: &ClientId,
         topic: Option<Topic>,
+        replay: Option<Replaying>,
     ) -> Option<CompactString> {
         let client = self.clients.get_mut(id)?;
         let sub = Sub {
             id: compact_str::format_compact!("{}", client.next_sub),
             topic: topic.map(Arc::new),
+            replay,
+            from: Position::default(),
             group: None,
         };
         client.next_sub += 1;
@@ -166,6 +187,39 @@ impl Roster {
         client.subs.push(sub);
         self.join(catalog, id, &name);
         Some(name)
+    }
+
+    /// Takes a subscription out of the present: it will hear what came after its place from the log.
+    pub(super) fn park(&mut self, id: &ClientId, sub: &str, replay: Replaying) {
+        self.leave(id, sub);
+        if let Some(sub) = self.sub_mut(id, sub) {
+            sub.replay = Some(replay);
+        }
+    }
+
+    /// Notes how far a replaying subscription has come.
+    pub(super) fn advance(&mut self, id: &ClientId, sub: &str, safe: Position) {
+        if let Some(Sub {
+            replay: Some(replay),
+            ..
+        }) = self.sub_mut(id, sub)
+        {
+            replay.safe = safe;
+        }
+    }
+
+    /// Brings a subscription back to the present: it hears of changes after `from`.
+    pub(super) fn go_live(&mut self, catalog: &Catalog, id: &ClientId, sub: &str, from: Position) {
+        if let Some(found) = self.sub_mut(id, sub) {
+            found.replay = None;
+            found.from = from;
+            self.join(catalog, id, sub);
+        }
+    }
+
+    fn sub_mut(&mut self, id: &ClientId, sub: &str) -> Option<&mut Sub> {
+        let client = self.clients.get_mut(id)?;
+        client.subs.iter_mut().find(|s| s.id == sub)
     }
 
     /// Removes a subscription; `false` when there is none of that id.
@@ -213,11 +267,11 @@ impl Roster {
     }
 
     fn regroup(&mut self, catalog: &Catalog, id: &ClientId) {
-        let subs: Vec<_> = self
-            .clients
-            .get(id)
-            .map(|c| c.subs.iter().map(|s| s.id.clone()).collect())
-            .unwrap_or_default();
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        client.generation += 1;
+        let subs: Vec<_> = client.subs.iter().map(|s| s.id.clone()).collect();
         for sub in subs {
             self.leave(id, &sub);
             self.join(catalog, id, &sub);
@@ -236,9 +290,10 @@ impl Roster {
         let Some(sub) = client.subs.iter_mut().find(|s| s.id == sub) else {
             return;
         };
-        let Some(topic) = sub.topic.clone() else {
+        let (Some(topic), None) = (sub.topic.clone(), sub.replay) else {
             return;
         };
+        let from = sub.from;
         let class = judge::class(catalog, &topic, &actor);
         let group = GroupKey {
             text: topic.text.clone(),
@@ -256,7 +311,14 @@ impl Roster {
                 members: HashMap::new(),
             })
             .members
-            .insert((id.clone(), sub_id), Member { outbox, transport });
+            .insert(
+                (id.clone(), sub_id),
+                Member {
+                    outbox,
+                    transport,
+                    from,
+                },
+            );
     }
 
     fn leave(&mut self, id: &ClientId, sub: &str) {

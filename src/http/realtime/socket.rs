@@ -159,7 +159,7 @@ impl Session {
                         }
                     }
                     Err(Ended::Shutdown) => return Over::Close(CloseCode::Away, "The server is shutting down."),
-                    Err(Ended::TooSlow) => return Over::Close(CloseCode::Again, "The client reads too slowly."),
+                    Err(Ended::Expired) => return Over::Close(CloseCode::Again, "Changes cannot be read now."),
                 },
                 message = socket.next() => {
                     heard = Instant::now();
@@ -219,7 +219,9 @@ impl Session {
                 hub.ping(id, &ask);
                 Ok(())
             }
-            Ask::Subscribe { topic } => hub.subscribe(id, &ask, *topic).map_err(Fault::from),
+            Ask::Subscribe { topic, since } => hub
+                .subscribe(id, &ask, *topic, since.as_deref())
+                .map_err(Fault::from),
             Ask::Unsubscribe { sub } => hub.unsubscribe(id, &ask, &sub).map_err(Fault::from),
             Ask::Auth { token } => self.sign_in(&ask, &token).await,
         };

@@ -216,6 +216,29 @@ pub(super) fn read_after(
     Ok(entries)
 }
 
+/// Gives place and record of each entry about `collection` after `position` to `each`, in order.
+pub(super) fn scan_after(
+    connection: &Connection,
+    position: u64,
+    collection: &str,
+    each: &mut dyn FnMut(Position, &str),
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT position, record FROM _burrow_changes \
+         WHERE position > ? AND collection = ? AND record IS NOT NULL ORDER BY position",
+    )?;
+    bind_cell(&mut statement, 1, Cell::Int(position.cast_signed()))?;
+    bind_cell(&mut statement, 2, Cell::Text(collection))?;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        let position = Position(row.get::<_, i64>(0)?.cast_unsigned());
+        if let Cell::Text(record) = RowCells(row).cell(1) {
+            each(position, record);
+        }
+    }
+    Ok(())
+}
+
 /// Drops the oldest entries past the limits of age and number, one small step; how many.
 /// The newest entry always stays: it holds the place of the end.
 pub(super) fn trim(connection: &Connection, now: Timestamp, bytes: u64) -> Result<u64, StoreError> {

@@ -262,6 +262,19 @@ impl<'a> ReadTx<'a> {
         log::read_after(self.connection, position.0, limit)
     }
 
+    /// Gives place and record id of each change of `collection` after `position` to `each`, in order.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn changed_after(
+        &self,
+        position: Position,
+        collection: &CollectionId,
+        each: &mut dyn FnMut(Position, &str),
+    ) -> Result<(), StoreError> {
+        log::scan_after(self.connection, position.0, collection.as_str(), each)
+    }
+
     /// Place of the oldest entry that the change log holds; changes after a cursor before the one in front of it are
     /// not all known any more.
     ///

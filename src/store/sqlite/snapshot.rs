@@ -43,6 +43,17 @@ impl Snapshot {
         log::last_position(&self.link.connection).map(Position)
     }
 
+    /// Lets go of its state, so that it keeps nothing from being emptied; [`Snapshot::refresh`] brings it back.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn rest(&mut self) -> Result<(), StoreError> {
+        if self.link.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.link.step("COMMIT")
+    }
+
     /// Reads in this state, under the rules of now.
     #[must_use]
     pub fn tx(&self) -> ReadTx<'_> {

@@ -1,0 +1,191 @@
+//! Who connections are, kept true while they are open: a person that changed, a token that ended, a secret that was
+//! replaced (contract 7.4, security S04-S07).
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
+use super::client::{ClientId, Transport};
+use super::frame;
+use super::hub::Inner;
+use super::judge::{self, Refusal};
+use super::roster::Roster;
+use crate::call::{Actor, Identity};
+use crate::expr::Catalog;
+use crate::kit::time::Timestamp;
+use crate::schema::{Collection, Record};
+use crate::store::{ReadTx, StoreError};
+
+/// The identity as it is in a snapshot: with the record of then, or nobody when its tokens have died.
+pub(super) fn present(tx: &ReadTx<'_>, actor: &Actor, now: Timestamp) -> Result<Actor, StoreError> {
+    let Actor::Auth(identity) = actor else {
+        return Ok(Actor::Guest);
+    };
+    let known = &identity.record;
+    if identity.expires.is_some_and(|expires| expires <= now) {
+        return Ok(Actor::Guest);
+    }
+    let Some(collection) = tx.catalog().by_id(&known.collection().id) else {
+        return Ok(Actor::Guest);
+    };
+    if secret(collection) != secret(known.collection()) {
+        return Ok(Actor::Guest);
+    }
+    Ok(match tx.find(collection, known.id())? {
+        Some(record) if record.text("tokenKey") == known.text("tokenKey") => {
+            Actor::Auth(Arc::new(Identity {
+                record,
+                ..(**identity).clone()
+            }))
+        }
+        Some(_) | None => Actor::Guest,
+    })
+}
+
+fn secret(collection: &Collection) -> Option<&str> {
+    collection
+        .auth()
+        .map(|auth| auth.auth_token.secret.as_ref())
+}
+
+impl Inner {
+    /// An auth record changed: connections of it get the new copy, or become guests when its tokens died.
+    pub(super) fn follow_person(
+        &self,
+        roster: &mut Roster,
+        before: &Arc<Record>,
+        after: Option<&Arc<Record>>,
+    ) {
+        let catalog = self.store.catalog();
+        for id in roster.signed_in_as(&before.collection().id, before.id()) {
+            let Some(Actor::Auth(identity)) = roster.client(&id).map(|c| c.actor.clone()) else {
+                continue;
+            };
+            match after {
+                Some(after) if after.text("tokenKey") == before.text("tokenKey") => {
+                    let newer = Identity {
+                        record: (**after).clone(),
+                        ..(*identity).clone()
+                    };
+                    roster.set_actor(&catalog, &id, Actor::Auth(Arc::new(newer)));
+                }
+                Some(_) | None => self.sign_out(roster, &id),
+            }
+        }
+    }
+
+    /// Collections changed: whoever signed in to one whose secret changed, or that is gone, becomes a guest.
+    pub(super) fn follow_schema(&self, roster: &mut Roster, catalog: &Catalog) {
+        let dead = signed_in(roster)
+            .filter(|(_, record)| {
+                catalog
+                    .by_id(&record.collection().id)
+                    .is_none_or(|now| secret(now) != secret(record.collection()))
+            })
+            .map(|(id, _)| id)
+            .collect::<Vec<_>>();
+        for id in dead {
+            self.sign_out(roster, &id);
+        }
+        self.regroup(roster, catalog);
+    }
+
+    /// Anything may have changed: every identity is read again.
+    pub(super) fn follow_all(&self, roster: &mut Roster, tx: &ReadTx<'_>) {
+        let now = self.clock.now();
+        let ids: Vec<ClientId> = signed_in(roster).map(|(id, _)| id).collect();
+        for id in ids {
+            let Some(actor) = roster.client(&id).map(|client| client.actor.clone()) else {
+                continue;
+            };
+            match present(tx, &actor, now) {
+                Ok(actor @ Actor::Auth(_)) => roster.set_actor(tx.catalog(), &id, actor),
+                Ok(Actor::Guest) => self.sign_out(roster, &id),
+                Err(error) => {
+                    // Whoever cannot be proven is nobody.
+                    tracing::warn!(%error, "realtime: an identity could not be read");
+                    self.sign_out(roster, &id);
+                }
+            }
+        }
+        self.regroup(roster, tx.catalog());
+    }
+
+    fn regroup(&self, roster: &mut Roster, catalog: &Catalog) {
+        roster.regroup_all(catalog);
+        let sockets: Vec<ClientId> = roster
+            .clients()
+            .filter(|(_, client)| client.transport == Transport::WebSocket)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in sockets {
+            self.end_forbidden(roster, &id);
+        }
+    }
+
+    /// Tokens that ran out end now, not at the next request.
+    pub(super) fn expire(&self) {
+        let now = self.clock.now();
+        let mut roster = self.roster.lock();
+        let expired: Vec<ClientId> = roster
+            .clients()
+            .filter(|(_, client)| match &client.actor {
+                Actor::Guest => false,
+                Actor::Auth(identity) => identity.expires.is_some_and(|expires| expires <= now),
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in expired {
+            self.sign_out(&mut roster, &id);
+        }
+    }
+
+    fn sign_out(&self, roster: &mut Roster, id: &ClientId) {
+        let Some(client) = roster.client(id) else {
+            return;
+        };
+        let (transport, outbox) = (client.transport, Arc::clone(&client.outbox));
+        // Events queued for the ended identity must not go out (security S05); a guest hears again what he may.
+        let lost = outbox.take_back();
+        roster.set_actor(&self.store.catalog(), id, Actor::Guest);
+        if transport == Transport::WebSocket {
+            outbox.push(frame::ws_signed_out());
+            self.end_forbidden(roster, id);
+        }
+        for place in lost {
+            self.put_back_one(roster, id, place.sub, place.since);
+        }
+    }
+
+    /// Ends the subscriptions that a WebSocket connection may not have any more, and says so for each.
+    pub(super) fn end_forbidden(&self, roster: &mut Roster, id: &ClientId) {
+        let catalog = self.store.catalog();
+        let Some(client) = roster.client(id) else {
+            return;
+        };
+        let outbox = Arc::clone(&client.outbox);
+        let forbidden: Vec<(CompactString, Refusal)> = client
+            .subs
+            .iter()
+            .filter_map(|sub| {
+                let topic = sub.topic.as_ref()?;
+                let refusal = judge::may_subscribe(&catalog, topic, &client.actor).err()?;
+                Some((sub.id.clone(), refusal))
+            })
+            .collect();
+        for (sub, refusal) in forbidden {
+            roster.unsubscribe(id, &sub);
+            outbox.push(frame::ws_sub_ended(
+                &sub,
+                refusal.status(),
+                refusal.message(),
+            ));
+        }
+    }
+}
+
+fn signed_in(roster: &Roster) -> impl Iterator<Item = (ClientId, &Record)> {
+    roster
+        .clients()
+        .filter_map(|(id, client)| Some((id.clone(), client.actor.record()?)))
+}

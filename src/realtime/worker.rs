@@ -1,0 +1,201 @@
+//! The hub's thread: takes what was committed, in order, and gives each connection what it may see.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::client::{Ended, Outbox};
+use super::deliver::{self, Scene};
+use super::hub::{Error, Inner};
+use super::ring::Taken;
+use crate::store::{Change, ChangeKind, Position, Snapshot, Store, StoreError};
+
+/// How long the hub sleeps at most: the delay until a token that ran out is noticed on a quiet connection.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Two snapshots of the database: before and after the changes that are being delivered.
+pub(super) struct Window {
+    before: Snapshot,
+    after: Snapshot,
+}
+
+impl Window {
+    /// Makes a snapshot of the present, and tells its position.
+    fn fresh(window: &mut Option<Self>, store: &Store) -> Result<Position, StoreError> {
+        let mut both = match window.take() {
+            Some(both) => both,
+            None => Self {
+                before: store.snapshot()?,
+                after: store.snapshot()?,
+            },
+        };
+        let seen = both.before.refresh()?;
+        *window = Some(both);
+        Ok(seen)
+    }
+}
+
+impl Inner {
+    /// Works until the ring is closed.
+    pub(super) fn work(&self) {
+        let mut pending = VecDeque::new();
+        loop {
+            let taken = self.ring.take(TICK);
+            if matches!(taken, Taken::Closed) {
+                return;
+            }
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(taken, &mut pending)));
+            if turn.is_err() {
+                tracing::error!("realtime: a delivery panicked; the log is read instead");
+                if let Err(error) = self.catch_up(&mut pending) {
+                    self.give_up(&mut pending, &error);
+                }
+            }
+        }
+    }
+
+    fn turn(&self, taken: Taken, pending: &mut VecDeque<Change>) {
+        let done = match taken {
+            Taken::Closed => Ok(()),
+            Taken::Quiet => {
+                self.rest();
+                Ok(())
+            }
+            Taken::Lost => self.catch_up(pending),
+            Taken::Changes(changes) => {
+                pending.extend(changes);
+                self.deliver(pending)
+            }
+        };
+        if let Err(error) = done {
+            self.give_up(pending, &error);
+        }
+        self.expire();
+    }
+
+    /// From now on the ring fills; everything committed before is in the snapshot.
+    pub(super) fn start_listening(&self) -> Result<(), Error> {
+        let mut window = self.window.lock();
+        self.ring.listen(true);
+        let seen = Window::fresh(&mut window, &self.store).map_err(|error| {
+            tracing::error!(%error, "realtime: no snapshot of the database");
+            self.ring.listen(false);
+            Error::Unreadable
+        })?;
+        self.seen.store(seen.0, Ordering::SeqCst);
+        self.base.store(seen.0, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Without connections no snapshot is held, or the write-ahead log could never be emptied.
+    fn rest(&self) {
+        let listening = self.listening.lock();
+        if !*listening {
+            *self.window.lock() = None;
+        }
+    }
+
+    /// The database cannot be read: every connection ends, and its client starts anew.
+    fn give_up(&self, pending: &mut VecDeque<Change>, error: &StoreError) {
+        tracing::error!(%error, "realtime: changes cannot be read; connections are ended");
+        pending.clear();
+        for (_, client) in self.roster.lock().clients() {
+            client.outbox.end(Ended::Expired);
+        }
+    }
+
+    /// Changes were lost on the way here: everybody hears of them from the log.
+    fn catch_up(&self, pending: &mut VecDeque<Change>) -> Result<(), StoreError> {
+        pending.clear();
+        let mut window = self.window.lock();
+        if window.is_none() {
+            return Ok(());
+        }
+        let head = Window::fresh(&mut window, &self.store)?;
+        let Some(window) = window.as_ref() else {
+            return Ok(());
+        };
+        let since = self.seen();
+        let mut roster = self.roster.lock();
+        self.follow_all(&mut roster, &window.before.tx());
+        let everybody: Vec<_> = roster.clients().map(|(id, _)| id.clone()).collect();
+        for id in everybody {
+            self.put_back(&mut roster, &id, since);
+        }
+        self.seen.store(head.0, Ordering::SeqCst);
+        self.base.store(head.0, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn deliver(&self, pending: &mut VecDeque<Change>) -> Result<(), StoreError> {
+        let mut window = self.window.lock();
+        let Some(window) = window.as_mut() else {
+            pending.clear();
+            return Ok(());
+        };
+        let upto = window.after.refresh()?;
+        while pending.back().is_none_or(|last| last.position < upto) {
+            match self.ring.take(TICK) {
+                Taken::Changes(more) => pending.extend(more),
+                Taken::Quiet => break,
+                Taken::Lost => {
+                    pending.clear();
+                    self.ring.lose();
+                    return Ok(());
+                }
+                Taken::Closed => return Ok(()),
+            }
+        }
+        let catalog = self.store.catalog();
+        let base = Position(self.base.load(Ordering::SeqCst));
+        let mut sleepers = Vec::new();
+        while pending
+            .front()
+            .is_some_and(|change| change.position <= upto)
+        {
+            let Some(change) = pending.pop_front() else {
+                break;
+            };
+            if change.position <= base {
+                continue;
+            }
+            let scene = Scene {
+                catalog: &catalog,
+                before: &window.before.tx(),
+                after: &window.after.tx(),
+                now: self.clock.now(),
+            };
+            self.deliver_one(&scene, &change, &mut sleepers);
+        }
+        // Each connection is woken once for all that came together.
+        sleepers.iter().for_each(|outbox| outbox.wake());
+        std::mem::swap(&mut window.before, &mut window.after);
+        Ok(())
+    }
+
+    fn deliver_one(&self, scene: &Scene<'_>, change: &Change, sleepers: &mut Vec<Arc<Outbox>>) {
+        let mut roster = self.roster.lock();
+        // Identities first: whoever loses one by this change must not be judged by the old one.
+        match &change.kind {
+            ChangeKind::Schema => self.follow_schema(&mut roster, scene.catalog),
+            ChangeKind::Touched { .. } => self.follow_all(&mut roster, scene.after),
+            ChangeKind::Update { before, after } if after.collection().is_auth() => {
+                self.follow_person(&mut roster, before, Some(after));
+            }
+            ChangeKind::Delete { before } if before.collection().is_auth() => {
+                self.follow_person(&mut roster, before, None);
+            }
+            ChangeKind::Create { .. } | ChangeKind::Update { .. } | ChangeKind::Delete { .. } => {}
+        }
+        let position = change.position;
+        let cursor = || self.seal(position);
+        let full = deliver::change(&roster, scene, change, &cursor, sleepers);
+        self.seen.store(position.0, Ordering::SeqCst);
+        // Who reads too slowly goes on from the log, at its own pace, and misses nothing.
+        for id in full {
+            self.put_back(&mut roster, &id, position);
+        }
+    }
+}
