@@ -46,8 +46,11 @@ pub async fn serve(
     }
     drop(open);
     closing.send_replace(true);
+    // Streams of events would last: they end now, and sockets hear why.
+    app.hub.shutdown();
+    let ended = async { tokio::join!(closing.closed(), app.hub.emptied()) };
     // What is still open after the grace is dropped with the runtime.
-    tokio::time::timeout(grace, closing.closed()).await.ok();
+    tokio::time::timeout(grace, ended).await.ok();
 }
 
 /// The body of a request, which says when it has come to its end.

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use compact_str::CompactString;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::client::{ClientId, Ended, Outbox, Transport};
 use super::frame;
@@ -77,6 +78,10 @@ pub(super) struct Inner {
     pub(super) roster: Mutex<Roster>,
     /// The last position delivered; it moves only under the lock of `roster`.
     pub(super) seen: AtomicU64,
+    /// Whether no connection is taken any more.
+    pub(super) closed: AtomicBool,
+    /// Told when the last connection has gone.
+    pub(super) empty: Notify,
     /// Changes up to here were committed before anybody listened: the ring may hold some of them.
     pub(super) base: AtomicU64,
 }
@@ -118,6 +123,7 @@ impl Drop for Connection {
         if roster.len() == 0 {
             *listening = false;
             inner.ring.listen(false);
+            inner.empty.notify_waiters();
         }
     }
 }
@@ -138,6 +144,8 @@ impl Hub {
             roster: Mutex::default(),
             seen: AtomicU64::new(0),
             base: AtomicU64::new(0),
+            empty: Notify::new(),
+            closed: AtomicBool::new(false),
         });
         // The store outlives nothing here: the listener must not keep the hub alive, or neither would ever end.
         let listener = Arc::downgrade(&inner);
@@ -164,6 +172,9 @@ impl Hub {
     pub fn connect(&self, transport: Transport, address: IpAddr) -> Result<Connection, Error> {
         let inner = &self.0;
         let mut listening = inner.listening.lock();
+        if inner.closed.load(Ordering::SeqCst) {
+            return Err(Error::Unreadable);
+        }
         if !*listening {
             inner.start_listening()?;
             *listening = true;
@@ -332,8 +343,23 @@ impl Hub {
         self.0.roster.lock().len()
     }
 
-    /// Ends every connection and the hub's thread.
+    /// Waits until no connection is open.
+    pub async fn emptied(&self) {
+        loop {
+            let empty = self.0.empty.notified();
+            tokio::pin!(empty);
+            empty.as_mut().enable();
+            if self.connections() == 0 {
+                return;
+            }
+            empty.await;
+        }
+    }
+
+    /// Ends every connection, now and later, and the hub's threads.
     pub fn shutdown(&self) {
+        let _connecting = self.0.listening.lock();
+        self.0.closed.store(true, Ordering::SeqCst);
         for (_, client) in self.0.roster.lock().clients() {
             client.outbox.end(Ended::Shutdown);
         }

@@ -35,6 +35,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Read buffer of one socket: the library's default would hold 128 KiB for every idle connection.
 const READ_BUFFER_BYTES: usize = 2 << 10;
 
+/// Bytes of frames that are sent together; the buffer grows only as far as it is needed.
+const WRITE_BUFFER_BYTES: usize = 64 << 10;
+
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Whether a request wants to leave HTTP for WebSocket.
@@ -70,7 +73,7 @@ pub(super) fn open(app: App, call: &Call, mut request: Request) -> Answer {
         if let Ok(upgraded) = upgrade.await {
             let config = WebSocketConfig::default()
                 .read_buffer_size(READ_BUFFER_BYTES)
-                .write_buffer_size(0)
+                .write_buffer_size(WRITE_BUFFER_BYTES)
                 .max_message_size(Some(REALTIME_MESSAGE_BYTES_MAX))
                 .max_frame_size(Some(REALTIME_MESSAGE_BYTES_MAX));
             let socket = WebSocketStream::from_raw_socket(
