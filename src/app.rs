@@ -90,7 +90,7 @@ impl App {
         let passwords = Passwords::start(config.scheme)?;
         let auth = Auth::new(store.clone(), passwords.clone(), settings.clone());
         let records = Records::new(store.clone(), passwords, files.clone());
-        let hub = Hub::start(store.clone(), clock.clone())?;
+        let hub = Hub::start(&store, clock.clone())?;
         let collections = Collections::new(store.clone(), files.clone());
         Ok(Self::new(Services {
             config,
@@ -110,7 +110,7 @@ impl App {
 
     /// Shuts down, the highest floor first. Blocks until everything that was promised is on the disk.
     pub fn close(&self) {
-        self.hub.shutdown();
+        self.hub.close();
         self.store.close();
     }
 

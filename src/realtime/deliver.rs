@@ -170,7 +170,10 @@ impl Delivery<'_> {
     }
 }
 
-fn images(kind: &ChangeKind) -> Option<(Option<&Arc<Record>>, Option<&Arc<Record>>)> {
+/// A record before and after.
+type Images<'a> = (Option<&'a Arc<Record>>, Option<&'a Arc<Record>>);
+
+fn images(kind: &ChangeKind) -> Option<Images<'_>> {
     match kind {
         ChangeKind::Create { after } => Some((None, Some(after))),
         ChangeKind::Update { before, after } => Some((Some(before), Some(after))),

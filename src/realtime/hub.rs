@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -80,6 +81,7 @@ pub(super) struct Inner {
     pub(super) seen: AtomicU64,
     /// Whether no connection is taken any more.
     pub(super) closed: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     /// Told when the last connection has gone.
     pub(super) empty: Notify,
     /// Changes up to here were committed before anybody listened: the ring may hold some of them.
@@ -133,7 +135,7 @@ impl Hub {
     ///
     /// # Errors
     /// When its threads cannot be started.
-    pub fn start(store: Store, clock: Clock) -> std::io::Result<Self> {
+    pub fn start(store: &Store, clock: Clock) -> std::io::Result<Self> {
         let inner = Arc::new(Inner {
             store: store.clone(),
             clock,
@@ -144,6 +146,7 @@ impl Hub {
             roster: Mutex::default(),
             seen: AtomicU64::new(0),
             base: AtomicU64::new(0),
+            threads: Mutex::default(),
             empty: Notify::new(),
             closed: AtomicBool::new(false),
         });
@@ -155,13 +158,14 @@ impl Hub {
             }
         });
         let worker = Arc::clone(&inner);
-        std::thread::Builder::new()
+        let present = std::thread::Builder::new()
             .name("realtime".to_owned())
             .spawn(move || worker.work())?;
         let replayer = Arc::clone(&inner);
-        std::thread::Builder::new()
+        let past = std::thread::Builder::new()
             .name("realtime-past".to_owned())
             .spawn(move || replayer.replay())?;
+        *inner.threads.lock() = vec![present, past];
         Ok(Self(inner))
     }
 
@@ -356,7 +360,18 @@ impl Hub {
         }
     }
 
-    /// Ends every connection, now and later, and the hub's threads.
+    /// Shuts down, and waits until nothing of the hub holds the database any more. Blocks.
+    pub fn close(&self) {
+        self.shutdown();
+        let threads: Vec<_> = self.0.threads.lock().drain(..).collect();
+        for thread in threads {
+            // A panic was caught and told where it happened.
+            drop(thread.join());
+        }
+        *self.0.window.lock() = None;
+    }
+
+    /// Ends every connection, now and later, and lets the hub's threads end.
     pub fn shutdown(&self) {
         let _connecting = self.0.listening.lock();
         self.0.closed.store(true, Ordering::SeqCst);

@@ -2,6 +2,7 @@
 //! connection. A subscription joins the present at the very place where its past ends: no gap, nothing twice.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::roster::{Replaying, Roster};
 use super::topic::Topic;
 use crate::call::Actor;
 use crate::records;
-use crate::store::{Position, ReadTx, Snapshot};
+use crate::store::{Position, ReadTx, Snapshot, StoreError};
 
 /// How long a quiet replayer keeps its connection to the database.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -143,9 +144,6 @@ struct Hearer {
     topic: Arc<Topic>,
 }
 
-/// Tells that a snapshot is not there.
-type Gone = records::Error;
-
 impl Inner {
     /// Works until it is told to close.
     pub(super) fn replay(&self) {
@@ -156,7 +154,9 @@ impl Inner {
                 Next::Quiet => snapshot = None,
                 Next::Replay(replay) => {
                     let (client, sub) = (replay.client.clone(), replay.sub.clone());
-                    if let Err(error) = self.advance(&mut snapshot, *replay) {
+                    let step = AssertUnwindSafe(|| self.advance(&mut snapshot, *replay));
+                    let done = catch_unwind(step).unwrap_or(Err(StoreError::Closed.into()));
+                    if let Err(error) = done {
                         tracing::warn!(%error, "realtime: the past cannot be read");
                         self.reset(&mut self.roster.lock(), &client, &sub);
                     }
@@ -203,7 +203,11 @@ impl Inner {
     }
 
     /// One step for one subscription.
-    fn advance(&self, snapshot: &mut Option<Snapshot>, replay: Replay) -> Result<(), Gone> {
+    fn advance(
+        &self,
+        snapshot: &mut Option<Snapshot>,
+        replay: Replay,
+    ) -> Result<(), records::Error> {
         let Some(hearer) = hearer(&self.roster.lock(), &replay) else {
             return Ok(());
         };
@@ -227,9 +231,8 @@ impl Inner {
         }
         let mut replay = replay;
         loop {
-            let level = match self.tell(&mut roster, &hearer, &mut replay, step) {
-                Some(level) => level,
-                None => return Ok(()),
+            let Some(level) = self.tell(&mut roster, &hearer, &mut replay, step) else {
+                return Ok(());
             };
             if !level {
                 drop(roster);
@@ -247,7 +250,12 @@ impl Inner {
         }
     }
 
-    fn step(&self, tx: &ReadTx<'_>, hearer: &Hearer, replay: &Replay) -> Result<Step, Gone> {
+    fn step(
+        &self,
+        tx: &ReadTx<'_>,
+        hearer: &Hearer,
+        replay: &Replay,
+    ) -> Result<Step, records::Error> {
         let now = self.clock.now();
         // The roster's identity may lag behind the snapshot: a person that has changed in it is judged as changed.
         let actor = identity::present(tx, &hearer.actor, now)?;

@@ -249,11 +249,13 @@ impl Roster {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let old = std::mem::replace(&mut client.actor, actor.clone());
+        let person = actor
+            .record()
+            .map(|record| (record.collection().id.clone(), RecordId::new(record.id())));
+        let old = std::mem::replace(&mut client.actor, actor);
         self.forget_person(id, &old);
-        if let Some(record) = actor.record() {
-            let key = (record.collection().id.clone(), RecordId::new(record.id()));
-            self.people.entry(key).or_default().insert(id.clone());
+        if let Some(person) = person {
+            self.people.entry(person).or_default().insert(id.clone());
         }
         self.regroup(catalog, id);
     }
