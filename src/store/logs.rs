@@ -27,7 +27,7 @@ use crate::kit::value::Value;
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogEntry {
     /// 15 letters.
-    pub id: compact_str::CompactString,
+    pub id: CompactString,
     /// -4 debug, 0 info, 4 warning, 8 error.
     pub level: i64,
     /// What happened.
@@ -35,7 +35,7 @@ pub struct LogEntry {
     /// JSON text of an object.
     pub data: String,
     /// When, in the contract's text form.
-    pub created: compact_str::CompactString,
+    pub created: CompactString,
 }
 
 /// The database of request logs inside one transaction. Reads as [`ReadTx`] does, on the table `_logs`.

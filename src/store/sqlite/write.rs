@@ -110,7 +110,7 @@ impl<'a> WriteTx<'a> {
                     before: Arc::new(before.clone()),
                     after: Arc::new(after.clone()),
                 },
-                Some(undo),
+                Some(&undo),
             );
         }
         let mut sql = Sql::new();
@@ -137,7 +137,7 @@ impl<'a> WriteTx<'a> {
                 before: Arc::new(before.clone()),
                 after: Arc::new(after.clone()),
             },
-            Some(undo),
+            Some(&undo),
         )
     }
 
@@ -160,7 +160,7 @@ impl<'a> WriteTx<'a> {
             ChangeKind::Delete {
                 before: Arc::new(record.clone()),
             },
-            Some(undo),
+            Some(&undo),
         )
     }
 
@@ -239,14 +239,14 @@ impl<'a> WriteTx<'a> {
         Ok(there)
     }
 
-    fn append(&mut self, kind: ChangeKind, undo: Option<Vec<u8>>) -> Result<(), StoreError> {
+    fn append(&mut self, kind: ChangeKind, undo: Option<&[u8]>) -> Result<(), StoreError> {
         let change = Change {
             position: Position(self.next),
             tx: self.first,
             time: self.now,
             kind,
         };
-        log::append(self.connection(), &change, undo.as_deref())?;
+        log::append(self.connection(), &change, undo)?;
         self.next += 1;
         self.changes.push(change);
         Ok(())
