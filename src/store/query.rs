@@ -6,6 +6,7 @@ use compact_str::CompactString;
 
 use crate::call::Call;
 use crate::expr::{Catalog, Filter, Root, Sort, SortKey};
+use crate::kit::limits::PROBED_ROWS_MAX;
 use crate::kit::sql::Sql;
 use crate::kit::value::Value;
 use crate::schema::{Collection, CollectionId, Record};
@@ -112,6 +113,14 @@ impl<'a> Select<'a> {
         sql
     }
 
+    /// How filters look at the rows: a few that are known by id are not worth computing sets for.
+    fn root(&self) -> Root<'static> {
+        match self.ids {
+            Some(ids) if ids.len() <= PROBED_ROWS_MAX => Root::Row(ROW),
+            Some(_) | None => Root::Table(ROW),
+        }
+    }
+
     fn push_from(&self, sql: &mut Sql) {
         sql.push(" FROM ")
             .ident(&self.collection.name)
@@ -125,7 +134,7 @@ impl<'a> Select<'a> {
         }
         if let Some(filter) = self.filter {
             sql.push(glue).push("(");
-            filter.write_sql(self.catalog, Root::Table(ROW), self.call, sql);
+            filter.write_sql(self.catalog, self.root(), self.call, sql);
             sql.push(")");
             glue = " AND ";
         }
@@ -231,7 +240,7 @@ impl Referring<'_> {
         self.push_refers(sql);
         if let Some(filter) = self.filter {
             sql.push(" AND (");
-            filter.write_sql(self.catalog, Root::Table(ROW), self.call, sql);
+            filter.write_sql(self.catalog, Root::Row(ROW), self.call, sql);
             sql.push(")");
         }
         sql.push(" LIMIT ").arg(bounded(self.limit as u64));
