@@ -166,7 +166,7 @@ test('a lost connection heals by itself', async () => {
     await form.getByRole('button', { name: 'Save record' }).click();
     await page.getByText('Saved.', { exact: true }).waitFor();
     await page.getByRole('row', { name: /typed while away/ }).waitFor();
-  });
+  }).finally(() => burrow.up());
 });
 
 test('two people edit one record', async () => {

@@ -117,7 +117,7 @@ export async function start(options: { superuser: boolean }): Promise<Burrow> {
     cli: (...args) => spawnSync(binary, [...args, '--dir', data], { encoding: 'utf8', cwd: dir }).stdout,
     down: () => ended(child),
     up: async () => {
-      child = await serve();
+      if (child.exitCode !== null || child.signalCode !== null) child = await serve();
     },
     stop: async () => {
       front?.closeAllConnections();
@@ -129,7 +129,7 @@ export async function start(options: { superuser: boolean }): Promise<Burrow> {
 }
 
 async function ended(child: ChildProcess) {
-  if (child.exitCode !== null) return;
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((done) => child.once('exit', done));
   child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
@@ -169,6 +169,7 @@ async function serveDist(port: number): Promise<Server> {
       (answer) => {
         res.writeHead(answer.statusCode ?? 500, answer.headers);
         res.flushHeaders();
+        answer.on('error', () => res.destroy());
         answer.pipe(res);
       },
     );
