@@ -201,11 +201,10 @@ const PHRASES: [&str; 18] = [
 ];
 
 fn phrase(error: &FieldError) -> String {
-    let text = error.message.trim_end_matches('.');
     if !PHRASES.contains(&error.code.as_ref()) {
-        return text.to_owned();
+        return error.message.to_string();
     }
-    let mut letters = text.chars();
+    let mut letters = error.message.trim_end_matches('.').chars();
     letters.next().map_or_else(String::new, |first| {
         first.to_lowercase().collect::<String>() + letters.as_str()
     })

@@ -5,6 +5,7 @@ mod support;
 
 mod architecture;
 mod auth;
+mod collections;
 mod command;
 mod directory;
 mod files;

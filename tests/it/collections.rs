@@ -1,0 +1,373 @@
+//! Collections as superusers manage them: what may be said, what happens to rows, what is never told.
+
+use serde_json::{Value as Json, json};
+
+use crate::support::TestApp;
+
+const COLLECTIONS: &str = "/api/collections";
+
+fn at(name: &str) -> String {
+    format!("{COLLECTIONS}/{name}")
+}
+
+fn records(name: &str) -> String {
+    format!("{COLLECTIONS}/{name}/records?sort=id")
+}
+
+fn text(name: &str, id: &str) -> Json {
+    json!({"name": name, "type": "text", "id": id})
+}
+
+fn choice(max_select: u8) -> Json {
+    json!({"name": "s", "id": "s_id", "type": "select", "values": ["x", "y", "z"], "maxSelect": max_select})
+}
+
+#[test]
+fn only_superusers_manage_collections() {
+    let t = TestApp::new();
+    let (guest, ann) = (t.guest(), t.user("ann"));
+
+    for path in [
+        COLLECTIONS.to_owned(),
+        at("users"),
+        at("meta/scaffolds"),
+        at("meta/oauth2-providers"),
+    ] {
+        guest.get(&path).is(
+            401,
+            "The request requires valid record authorization token.",
+        );
+        ann.get(&path).is(
+            403,
+            "The authorized record is not allowed to perform this action.",
+        );
+    }
+    for reply in [
+        guest.post(COLLECTIONS, &json!({"name": "x"})),
+        guest.patch(&at("users"), &json!({"name": "x"})),
+        guest.delete(&at("users")),
+        guest.delete(&at("users/truncate")),
+    ] {
+        assert_eq!(reply.status, 401);
+    }
+}
+
+#[test]
+fn rules_that_are_not_given_lock_the_collection() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+
+    let made = sue.post(COLLECTIONS, &json!({"name": "art"})).ok();
+
+    assert_eq!(made["id"], "pbc_4078160933");
+    for rule in [
+        "listRule",
+        "viewRule",
+        "createRule",
+        "updateRule",
+        "deleteRule",
+    ] {
+        assert_eq!(made[rule], Json::Null, "{rule}");
+    }
+    t.guest()
+        .get(&records("art"))
+        .is(403, "Only superusers can perform this action.");
+}
+
+#[test]
+fn every_error_of_a_definition_has_its_place() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+
+    let reply = sue.post(
+        COLLECTIONS,
+        &json!({
+            "name": "a b",
+            "listRule": "nope = 1",
+            "fields": [
+                {"name": "n", "type": "number", "min": 5, "max": 4},
+                {"name": "expand", "type": "text", "pattern": "("},
+                {"name": "r", "type": "relation", "collectionId": "nope"},
+            ],
+        }),
+    );
+
+    assert_eq!(reply.status, 400);
+    let data = &reply.json()["data"];
+    assert_eq!(data["name"]["code"], "validation_match_invalid");
+    assert_eq!(data["listRule"]["code"], "validation_invalid_rule");
+    let fields = &data["fields"];
+    assert_eq!(
+        fields["1"]["max"]["code"],
+        "validation_min_number_constraint"
+    );
+    assert_eq!(fields["2"]["name"]["code"], "validation_not_in_invalid");
+    assert_eq!(fields["2"]["pattern"]["code"], "validation_invalid_regex");
+    assert_eq!(
+        fields["3"]["collectionId"]["code"],
+        "validation_field_relation_missing_collection"
+    );
+    assert_eq!(sue.get(&at("a%20b")).status, 404);
+}
+
+#[test]
+fn rows_follow_renames_swaps_and_changes_of_number() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    let fields = json!([text("a", "a_id"), text("b", "b_id"), choice(1)]);
+    sue.post(COLLECTIONS, &json!({"name": "things", "fields": fields}))
+        .ok();
+    sue.create(
+        "things",
+        &json!({"id": "thing0000000001", "a": "A", "b": "B", "s": "x"}),
+    );
+    sue.create("things", &json!({"id": "thing0000000002"}));
+
+    let fields = json!([text("b", "a_id"), text("a", "b_id"), choice(2)]);
+    sue.patch(&at("things"), &json!({"name": "stuff", "fields": fields}))
+        .ok();
+
+    assert_eq!(sue.get(&records("things")).status, 404);
+    let items = sue.get(&records("stuff")).ok()["items"].clone();
+    assert_eq!((&items[0]["a"], &items[0]["b"]), (&json!("B"), &json!("A")));
+    assert_eq!(
+        (&items[0]["s"], &items[1]["s"]),
+        (&json!(["x"]), &json!([]))
+    );
+
+    sue.patch(
+        "/api/collections/stuff/records/thing0000000001",
+        &json!({"s": ["x", "y"]}),
+    )
+    .ok();
+    let fields = json!([text("a", "b_id"), choice(1), {"name": "n", "type": "number"}]);
+    sue.patch(&at("stuff"), &json!({"fields": fields})).ok();
+    let items = sue.get(&records("stuff")).ok()["items"].clone();
+    assert_eq!((&items[0]["s"], &items[1]["s"]), (&json!("y"), &json!("")));
+    assert_eq!(items[0]["n"], 0);
+    assert_eq!(items[0].get("b"), None);
+}
+
+#[test]
+fn a_change_that_cannot_be_made_changes_nothing() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    let before = sue
+        .post(
+            COLLECTIONS,
+            &json!({"name": "pairs", "fields": [text("a", "a_id")]}),
+        )
+        .ok();
+    for _ in 0..2 {
+        sue.create("pairs", &json!({"a": "same"}));
+    }
+
+    let reply = sue.patch(
+        &at("pairs"),
+        &json!({
+            "name": "twins",
+            "fields": [text("b", "a_id")],
+            "indexes": ["CREATE UNIQUE INDEX twins_b ON twins (b)"],
+        }),
+    );
+
+    assert_eq!(reply.status, 400);
+    assert_eq!(
+        reply.json()["data"]["indexes"]["0"]["code"],
+        "validation_invalid_index_expression"
+    );
+    assert_eq!(sue.get(&at("twins")).status, 404);
+    assert_eq!(sue.get(&at("pairs")).ok(), before);
+    assert_eq!(sue.get(&records("pairs")).ok()["items"][0]["a"], "same");
+}
+
+#[test]
+fn indexes_hold_one_statement_over_their_own_table() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+
+    for index in [
+        "CREATE INDEX i ON x (a); DROP TABLE users",
+        "CREATE INDEX i ON x (a) WHERE 1; DELETE FROM users",
+        "CREATE INDEX i ON x (a) -- )",
+        "DROP TABLE users",
+    ] {
+        let body = json!({"name": "x", "fields": [text("a", "a_id")], "indexes": [index]});
+        let reply = sue.post(COLLECTIONS, &body);
+        assert_eq!(
+            reply.json()["data"]["indexes"]["0"]["code"],
+            "validation_invalid_index_expression",
+            "{index}"
+        );
+    }
+    let body = json!({"name": "x", "fields": [text("a", "a_id")], "indexes": ["create index i on users (a)"]});
+    let made = sue.post(COLLECTIONS, &body).ok();
+    assert_eq!(made["indexes"], json!(["CREATE INDEX `i` ON `x` (`a`)"]));
+}
+
+#[test]
+fn a_view_takes_its_fields_from_its_query() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    t.user("ann");
+
+    let made = sue
+        .post(
+            COLLECTIONS,
+            &json!({
+                "name": "people",
+                "type": "view",
+                "viewQuery": "SELECT (ROW_NUMBER() OVER()) as id, email, id as person, count(id) as n FROM users;",
+            }),
+        )
+        .ok();
+
+    let kinds: Vec<&Json> = made["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| &f["type"])
+        .collect();
+    assert_eq!(kinds, ["text", "email", "relation", "number"]);
+    let item = sue.get(&records("people")).ok()["items"][0].clone();
+    assert_eq!((&item["id"], &item["n"]), (&json!("1"), &json!(1)));
+    assert_eq!(sue.delete(&at("users")).status, 400);
+    assert_eq!(sue.delete(&at("people")).status, 204);
+}
+
+#[test]
+fn view_queries_read_and_do_nothing_else() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+
+    for query in [
+        "DELETE FROM users",
+        "SELECT 1 as id; DELETE FROM users",
+        "WITH x AS (DELETE FROM users RETURNING id) SELECT id FROM x",
+        "SELECT id FROM users) UNION SELECT name FROM sqlite_master --",
+        "PRAGMA table_info(users)",
+        "ATTACH 'x' AS y",
+        "SELECT id, lower(password) AS p FROM users",
+        "SELECT id, k FROM (SELECT id, tokenKey AS k FROM users)",
+    ] {
+        let body = json!({"name": "v", "type": "view", "viewQuery": query});
+        let reply = sue.post(COLLECTIONS, &body);
+        assert_eq!(reply.status, 400, "{query}");
+        let tried = sue.post(&at("meta/dry-run-view"), &json!({"query": query}));
+        assert_eq!(tried.status, 400, "{query}");
+    }
+    let body = json!({"name": "v", "type": "view", "listRule": "", "viewQuery": "SELECT id, tokenKey FROM users"});
+    assert_eq!(
+        sue.post(COLLECTIONS, &body).ok()["fields"][1]["hidden"],
+        true
+    );
+}
+
+#[test]
+fn secrets_are_never_answered_and_a_new_auth_rule_ends_sessions() {
+    let t = TestApp::new();
+    let (sue, ann) = (t.superuser(), t.user("ann"));
+    let mine = format!("/api/collections/users/records/{}", ann.id);
+    ann.get(&mine).ok();
+
+    let shown = sue.get(&at("users")).text();
+    assert!(!shown.contains("secret\""), "{shown}");
+    sue.patch(&at("users"), &json!({"authRule": "verified = true"}))
+        .ok();
+
+    assert_eq!(ann.get(&mine).status, 404);
+}
+
+#[test]
+fn an_import_is_all_or_nothing() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    let import = |body: Json| {
+        sue.send(crate::support::Request::new("PUT", "/api/collections/import").json(&body))
+    };
+
+    let reply = import(json!({"collections": [
+        {"name": "one", "fields": [text("a", "a_id")]},
+        {"name": "two", "fields": [{"name": "r", "type": "relation", "collectionId": "nope"}]},
+    ]}));
+    assert_eq!(
+        reply.json()["data"]["collections"]["code"],
+        "validation_collections_import_failure"
+    );
+    assert_eq!(sue.get(&at("one")).status, 404);
+
+    let both = json!({"collections": [
+        {"id": "one", "name": "ones", "fields": [{"name": "r", "type": "relation", "collectionId": "two"}]},
+        {"id": "two", "name": "twos", "fields": [{"name": "r", "type": "relation", "collectionId": "one"}]},
+        {"name": "seen", "type": "view", "viewQuery": "select id, r from ones"},
+    ]});
+    assert_eq!(import(both).status, 204);
+    let kept = json!({"collections": [{"id": "one", "name": "ones"}, {"name": "users"}], "deleteMissing": true});
+    assert_eq!(import(kept).status, 204);
+    assert_eq!(sue.get(&at("twos")).status, 404);
+    assert_eq!(sue.get(&at("seen")).status, 404);
+    assert_eq!(
+        sue.get(&at("ones")).ok()["fields"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(sue.get(&at("_mfas")).status, 200);
+}
+
+#[test]
+fn what_others_point_to_stays() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    sue.post(COLLECTIONS, &json!({"id": "target", "name": "target"}))
+        .ok();
+    let relation = json!({"name": "r", "type": "relation", "collectionId": "target"});
+    sue.post(
+        COLLECTIONS,
+        &json!({"name": "holder", "fields": [relation]}),
+    )
+    .ok();
+
+    sue.delete(&at("target")).is(
+        400,
+        "Failed to delete collection probably due to existing reference in holder.",
+    );
+    sue.delete(&at("_superusers"))
+        .is(400, "Failed to delete collection.");
+    sue.delete(&at("_superusers/truncate")).is(
+        400,
+        "Failed to truncate collection (most likely due to required cascade delete record references).",
+    );
+    assert_eq!(sue.delete(&at("holder")).status, 204);
+    assert_eq!(sue.delete(&at("target")).status, 204);
+}
+
+#[test]
+fn lists_of_collections_are_filtered_by_six_fields() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    let names = |query: &str| -> Vec<String> {
+        let page = sue.get(&format!("{COLLECTIONS}?{query}")).ok();
+        let items = page["items"].as_array().unwrap().clone();
+        items
+            .iter()
+            .map(|c| c["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+
+    assert_eq!(names("filter=type='auth'%26%26system=false"), ["users"]);
+    assert_eq!(names("sort=-name&perPage=1"), ["users"]);
+    for query in [
+        "sort=fields",
+        "filter=indexes='x'",
+        "filter=@request.auth.id!=''",
+        "page=x",
+    ] {
+        assert_eq!(
+            sue.get(&format!("{COLLECTIONS}?{query}")).status,
+            400,
+            "{query}"
+        );
+    }
+}
