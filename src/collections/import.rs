@@ -48,6 +48,9 @@ pub(super) fn import(
     if delete_missing {
         gone = missing(&before, &items);
     }
+    // Views go first, so that they do not hold on to columns that go too.
+    let views: Vec<Arc<Collection>> = gone.iter().filter(|c| c.is_view()).cloned().collect();
+    remove(tx, &views)?;
     settle(&mut items, &before, now);
     // Views read tables, and each other in the order of the list: they come last.
     items.sort_by_key(|item| item.draft.kind_name == "view");
@@ -61,15 +64,20 @@ pub(super) fn import(
         .iter()
         .filter_map(|id| now_there.by_id(id).cloned())
         .collect();
-    if !going.is_empty() {
-        delete(tx, &going).map_err(|error| match error {
-            Error::Store(error) => Error::Store(error),
-            other => failure(&format!(
-                "failed to delete the missing collections: {other}"
-            )),
-        })?;
-    }
+    remove(tx, &going)?;
     Ok(ids)
+}
+
+fn remove(tx: &mut WriteTx<'_>, going: &[Arc<Collection>]) -> Result<(), Error> {
+    if going.is_empty() {
+        return Ok(());
+    }
+    delete(tx, going).map_err(|error| match error {
+        Error::Store(error) => Error::Store(error),
+        other => failure(&format!(
+            "failed to delete the missing collections: {other}"
+        )),
+    })
 }
 
 fn failure(reason: &str) -> Error {

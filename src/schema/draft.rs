@@ -160,7 +160,13 @@ impl Draft {
 fn settle_fields(collection: &mut Collection) {
     let is_text = |field: &Field| field.name == "id" && matches!(field.kind, FieldKind::Text(_));
     match collection.fields.iter_mut().find(|field| is_text(field)) {
-        None => collection.fields.insert(0, system::id_field()),
+        None => {
+            let field = system::id_field();
+            // A field that took its id, under another name, is for validation to refuse.
+            if collection.fields.iter().all(|other| other.id != field.id) {
+                collection.fields.insert(0, field);
+            }
+        }
         Some(field) => {
             field.system = true;
             field.required = true;

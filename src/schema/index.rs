@@ -5,6 +5,8 @@
 pub struct Index {
     /// `UNIQUE`
     pub unique: bool,
+    /// `IF NOT EXISTS`
+    pub optional: bool,
     /// Name without quotes.
     pub name: String,
     /// Table without quotes and schema.
@@ -44,10 +46,11 @@ impl Index {
             None => (false, rest),
         };
         let rest = keyword(rest, "index")?;
-        let rest = keyword(rest, "if")
+        let after_optional = keyword(rest, "if")
             .and_then(|rest| keyword(rest, "not"))
-            .and_then(|rest| keyword(rest, "exists"))
-            .unwrap_or(rest);
+            .and_then(|rest| keyword(rest, "exists"));
+        let optional = after_optional.is_some();
+        let rest = after_optional.unwrap_or(rest);
         let (name, rest) = path(rest)?;
         let rest = keyword(rest, "on")?;
         let (table, rest) = path(rest)?;
@@ -68,6 +71,7 @@ impl Index {
             && is_one(&condition))
         .then_some(Self {
             unique,
+            optional,
             name,
             table,
             columns,
@@ -85,13 +89,14 @@ impl Index {
             columns.concat()
         };
         let unique = if self.unique { "UNIQUE " } else { "" };
+        let optional = if self.optional { "IF NOT EXISTS " } else { "" };
         let condition = if self.condition.is_empty() {
             String::new()
         } else {
             format!(" WHERE {}", self.condition)
         };
         format!(
-            "CREATE {unique}INDEX `{}` ON `{}` ({list}){condition}",
+            "CREATE {unique}INDEX {optional}`{}` ON `{}` ({list}){condition}",
             self.name, self.table
         )
     }
@@ -303,7 +308,7 @@ mod tests {
             ),
             (
                 "create unique index if not exists i2 on ixc (a, b desc) where a != \"\"",
-                "CREATE UNIQUE INDEX `i2` ON `ixc` (\n  `a`,\n  `b` DESC\n) WHERE a != \"\"",
+                "CREATE UNIQUE INDEX IF NOT EXISTS `i2` ON `ixc` (\n  `a`,\n  `b` DESC\n) WHERE a != \"\"",
             ),
             (
                 "CREATE INDEX `i3` ON `ixc` (`a` COLLATE NOCASE ASC)",

@@ -336,6 +336,7 @@ fn check_index(
     }
     let nameless = |index: &Index| Index {
         name: String::new(),
+        optional: false,
         ..index.clone()
     };
     if seen.iter().any(|other| nameless(other) == nameless(index)) {

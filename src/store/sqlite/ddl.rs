@@ -279,17 +279,19 @@ impl<'a> Columns<'a> {
             for field in &self.dropped {
                 drop_column(connection, table, &field.name)?;
             }
+            let dropped = self.dropped.first().map_or("", |field| field.name.as_str());
             for (was, is) in &self.converted {
                 convert(connection, table, &was.name, is)?;
             }
-            views.put_back(connection)?;
+            views.put_back_whole(connection, dropped)?;
         }
         if !self.renamed.is_empty() {
             let broken = Views::set_aside(connection, Views::is_broken)?;
             // Names may be swapped: every column moves out of the way first.
             let passing: Vec<String> = self.renamed.iter().map(|_| passing_name()).collect();
             for ((was, _), passing) in self.renamed.iter().zip(&passing) {
-                rename_column(connection, table, &was.name, passing)?;
+                rename_column(connection, table, &was.name, passing)
+                    .map_err(|error| failed("rename", &was.name, error))?;
             }
             for ((_, is), passing) in self.renamed.iter().zip(&passing) {
                 rename_column(connection, table, passing, &is.name)?;
@@ -383,9 +385,13 @@ fn convert(
     rename_column(connection, table, &passing, name)
 }
 
-/// Views that are out of the way while a table changes: SQLite refuses changes that leave a view broken, and every
-/// change while one is. What they say is kept as it is; one that is broken afterwards waits for its owner.
-struct Views(Vec<(String, String)>);
+/// Views that are out of the way while a table changes, for SQLite refuses most changes while one of them is broken.
+struct Views {
+    /// Names and texts.
+    all: Vec<(String, String)>,
+    /// Names of those that did not work before.
+    broken: Vec<String>,
+}
 
 impl Views {
     fn set_aside(
@@ -401,10 +407,15 @@ impl Views {
         };
         let mut views = read().map_err(StoreError::from)?;
         views.retain(|(name, _)| which(connection, name));
+        let broken: Vec<String> = views
+            .iter()
+            .map(|(name, _)| name.clone())
+            .filter(|name| Self::is_broken(connection, name))
+            .collect();
         for (name, _) in &views {
             run(connection, &format!("DROP VIEW {}", quoted(name)))?;
         }
-        Ok(Self(views))
+        Ok(Self { all: views, broken })
     }
 
     fn is_broken(connection: &Connection, name: &str) -> bool {
@@ -413,10 +424,38 @@ impl Views {
             .is_err()
     }
 
+    /// As [`Views::put_back`]; a view that worked before must work again, without the column called `dropped`.
+    fn put_back_whole(self, connection: &Connection, dropped: &str) -> Result<(), DdlError> {
+        let names: Vec<String> = self.all.iter().map(|(name, _)| name.clone()).collect();
+        let were_broken = self.broken.clone();
+        self.put_back(connection)?;
+        for name in names.iter().filter(|name| !were_broken.contains(name)) {
+            if let Err(error) = connection.prepare(&format!("SELECT * FROM {}", quoted(name))) {
+                let text = words(&error).replacen(
+                    "SQL logic error: ",
+                    &format!("SQL logic error: error in view {name} after drop column: "),
+                    1,
+                );
+                return Err(failed("drop", dropped, DdlError::Refused(text)));
+            }
+        }
+        Ok(())
+    }
+
     fn put_back(self, connection: &Connection) -> Result<(), DdlError> {
-        self.0
+        self.all
             .iter()
             .try_for_each(|(_, text)| run(connection, text))
+    }
+}
+
+/// The words of a refusal with what was tried before them.
+fn failed(verb: &str, column: &str, error: DdlError) -> DdlError {
+    match error {
+        DdlError::Refused(text) => {
+            DdlError::Refused(format!("failed to {verb} column {column} - {text}"))
+        }
+        other => other,
     }
 }
 
