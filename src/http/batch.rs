@@ -202,7 +202,7 @@ fn items(call: &Call, requests: Vec<Request>) -> (Vec<Item>, Vec<Option<Picker>>
         .into_iter()
         .map(|request| {
             let mut item = item(call, request);
-            let picker = super::answer::picker(&item.call).unwrap_or_else(|_| {
+            let picker = answer::picker(&item.call).unwrap_or_else(|_| {
                 item.wish = Wish::Unsupported;
                 None
             });

@@ -128,6 +128,10 @@ impl Fault {
 
     /// The same with a cause for the log.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers hand over what they have caught"
+    )]
     pub fn caused_by(mut self, cause: impl ToString) -> Self {
         self.cause = Some(cause.to_string());
         self

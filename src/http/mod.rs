@@ -31,6 +31,7 @@ pub use server::serve;
 use crate::app::App;
 
 /// Every path of the product.
+#[expect(clippy::too_many_lines, reason = "a list: one entry a path")]
 fn routes(app: App) -> Router {
     Router::new()
         .route("/api/health", get(health::health))

@@ -1,6 +1,12 @@
 //! Scenarios, one file a feature: mostly over HTTP, with a server in this process on a real socket, a clock that stands
 //! still, and people who ask.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what cannot be had ends the test, and a test ends by failing"
+)]
+#![expect(unreachable_pub, reason = "nobody uses a test's modules from outside")]
+
 mod support;
 
 mod architecture;

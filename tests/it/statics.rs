@@ -3,7 +3,7 @@
 use crate::support::{Request, TestApp};
 
 fn with_public() -> TestApp {
-    let t = TestApp::configured(|config| {
+    TestApp::configured(|config| {
         let public = config.dir.parent().unwrap().join("public");
         std::fs::create_dir_all(public.join("dir")).unwrap();
         std::fs::write(public.join("index.html"), "home").unwrap();
@@ -13,8 +13,7 @@ fn with_public() -> TestApp {
         #[cfg(unix)]
         std::os::unix::fs::symlink("../secret.txt", public.join("link.txt")).unwrap();
         config.public_dir = Some(public);
-    });
-    t
+    })
 }
 
 #[test]

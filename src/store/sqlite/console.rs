@@ -308,8 +308,8 @@ fn is_harmless_pragma(name: &str, value: Option<&str>) -> bool {
         "data_version",
         "quick_check",
     ];
-    let is = |known: &&str| known.eq_ignore_ascii_case(name);
-    ABOUT.iter().any(|known| is(known)) || (value.is_none() && PLAIN.iter().any(|known| is(known)))
+    let among = |known: &[&str]| known.iter().any(|known| known.eq_ignore_ascii_case(name));
+    among(&ABOUT) || (value.is_none() && among(&PLAIN))
 }
 
 /// What the database says of a superuser's statement, in the contract's words: class, message, number.

@@ -88,11 +88,6 @@ impl TestApp {
         }
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// The data directory.
     pub fn dir(&self) -> &Path {
         &self.app.config.dir

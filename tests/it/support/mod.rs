@@ -7,4 +7,4 @@ mod wire;
 
 pub use app::TestApp;
 pub use person::Person;
-pub use wire::{Reply, Request, exchange};
+pub use wire::{Reply, Request};
