@@ -47,6 +47,9 @@ pub enum Error {
     /// 429: too many failures; seconds until the next try.
     #[error("Too many failed attempts, please try again later.")]
     Throttled(u64),
+    /// 429: too many tries of codes; seconds until the next one.
+    #[error("Too many attempts, please try again later with a new OTP.")]
+    CodeThrottled(u64),
     /// 503: too many passwords are being checked; or 500.
     #[error(transparent)]
     Hash(#[from] HashError),

@@ -1,5 +1,5 @@
-//! Slows guessing down: failed sign-ins are counted by account and network, and by address; nothing else is. An attempt
-//! counts from its start and is forgiven when it turns out right, so that many at once are not free.
+//! Slows guessing down: failed sign-ins are counted by account and network, and by address; tries of codes are counted
+//! right or wrong. An attempt to sign in counts from its start and is forgiven when it turns out right, so that many at once are not free.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,13 +19,21 @@ pub(super) struct Throttle(Arc<Mutex<HashMap<CompactString, Window>>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Window {
-    started: Timestamp,
+    ends: Timestamp,
     failures: u32,
 }
 
 impl Window {
-    fn ends(&self) -> Timestamp {
-        self.started.plus_millis(SIGN_IN_WINDOW_MILLIS)
+    fn new(now: Timestamp, millis: i64) -> Self {
+        Self {
+            ends: now.plus_millis(millis),
+            failures: 0,
+        }
+    }
+
+    fn wait_secs(&self, now: Timestamp) -> u64 {
+        let millis = self.ends.as_millis() - now.as_millis();
+        u64::try_from(millis).unwrap_or(0).div_ceil(1000).max(1)
     }
 }
 
@@ -63,24 +71,18 @@ impl Throttle {
         if !known {
             for (key, most) in keys.iter().zip(bounds) {
                 if let Some(window) = windows.get(key)
-                    && window.ends() > now
+                    && window.ends > now
                     && window.failures >= most
                 {
-                    let millis = window.ends().as_millis() - now.as_millis();
-                    return Err(u64::try_from(millis).unwrap_or(0).div_ceil(1000).max(1));
+                    return Err(window.wait_secs(now));
                 }
             }
         }
         for key in &keys {
-            let window = windows.entry(key.clone()).or_insert(Window {
-                started: now,
-                failures: 0,
-            });
-            if window.ends() <= now {
-                *window = Window {
-                    started: now,
-                    failures: 0,
-                };
+            let fresh = Window::new(now, SIGN_IN_WINDOW_MILLIS);
+            let window = windows.entry(key.clone()).or_insert(fresh);
+            if window.ends <= now {
+                *window = fresh;
             }
             window.failures = window.failures.saturating_add(1);
         }
@@ -89,6 +91,33 @@ impl Throttle {
             throttle: self.clone(),
             keys,
         })
+    }
+}
+
+impl Throttle {
+    /// Counts one try of `key` within `window_millis`; refused with the seconds to wait when it is one more than `most`.
+    pub(super) fn count(
+        &self,
+        key: &str,
+        most: u32,
+        window_millis: i64,
+        now: Timestamp,
+    ) -> Result<(), u64> {
+        let mut windows = self.0.lock();
+        if windows.len() + 1 > THROTTLE_KEYS_MAX {
+            make_room(&mut windows, now);
+        }
+        let window = windows
+            .entry(key.into())
+            .or_insert(Window::new(now, window_millis));
+        if window.ends <= now {
+            *window = Window::new(now, window_millis);
+        }
+        if window.failures >= most {
+            return Err(window.wait_secs(now));
+        }
+        window.failures += 1;
+        Ok(())
     }
 }
 
@@ -121,7 +150,7 @@ fn network(address: IpAddr) -> CompactString {
 /// Forgets windows that ended, and if that is not enough, those with the fewest failures: a flood of invented names
 /// must not push out the counts that matter.
 fn make_room(windows: &mut HashMap<CompactString, Window>, now: Timestamp) {
-    windows.retain(|_, window| window.ends() > now);
+    windows.retain(|_, window| window.ends > now);
     let mut least = 1;
     while windows.len() > THROTTLE_KEYS_MAX / 2 {
         windows.retain(|_, window| window.failures > least);

@@ -10,7 +10,7 @@ use super::error::Fault;
 use super::extract::{self, At, Superuser};
 use super::form::Form;
 use crate::app::App;
-use crate::auth::{Error, Methods, Outcome, PasswordForm};
+use crate::auth::{CodeForm, Error, Methods, Outcome, PasswordForm};
 use crate::call::Call;
 use crate::kit::limits::BODY_BYTES_MAX;
 
@@ -42,6 +42,42 @@ pub(super) async fn with_password(
     };
     let call = with_body(call, form);
     let outcome = app.auth.sign_in(&call, &collection, submitted).await?;
+    session(&call, outcome)
+}
+
+/// `POST /request-otp`
+pub(super) async fn request_code(
+    State(app): State<App>,
+    call: Call,
+    At(collection): At<String>,
+    body: Unread,
+) -> Answer {
+    let collection = app.auth.code_accounts(&collection)?;
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    let email = form.text("email")?;
+    let id = app.auth.request_code(&call, &collection, &email).await?;
+    answer::value(&call, &serde_json::json!({ "otpId": id }))
+}
+
+/// `POST /auth-with-otp`
+pub(super) async fn with_code(
+    State(app): State<App>,
+    call: Call,
+    At(collection): At<String>,
+    body: Unread,
+) -> Answer {
+    let collection = app.auth.code_accounts(&collection)?;
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    let submitted = CodeForm {
+        otp_id: form.text("otpId")?,
+        password: form.text("password")?,
+        mfa_id: mfa_id(&call, &form)?,
+    };
+    let call = with_body(call, form);
+    let outcome = app
+        .auth
+        .sign_in_by_code(&call, &collection, submitted)
+        .await?;
     session(&call, outcome)
 }
 

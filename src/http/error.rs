@@ -331,7 +331,7 @@ impl From<auth::Error> for Fault {
             Error::Failed | Error::SecondFactor(_) | Error::Code => {
                 Self::bad_request().with_message(error.to_string())
             }
-            Error::Throttled(secs) => Self {
+            Error::Throttled(secs) | Error::CodeThrottled(secs) => Self {
                 retry_after_secs: Some(secs),
                 ..Self::too_many_requests().with_message(error.to_string())
             },

@@ -99,6 +99,14 @@ fn routes(app: App) -> Router {
             post(auth::with_password),
         )
         .route(
+            "/api/collections/{collection}/request-otp",
+            post(auth::request_code),
+        )
+        .route(
+            "/api/collections/{collection}/auth-with-otp",
+            post(auth::with_code),
+        )
+        .route(
             "/api/collections/{collection}/auth-refresh",
             post(auth::refresh),
         )

@@ -183,6 +183,14 @@ pub const SIGN_IN_FAILURES_MAX: u32 = 10;
 pub const SIGN_IN_FAILURES_ADDRESS_MAX: u32 = 100;
 /// Milliseconds in which failed sign-ins are counted.
 pub const SIGN_IN_WINDOW_MILLIS: i64 = 5 * 60 * 1000;
+/// Tries of one account's codes from one address in [`CODE_TRIES_WINDOW_MILLIS`] (contract-auth 2.3); past it 429.
+pub const CODE_TRIES_ADDRESS_MAX: u32 = 5;
+/// Tries of one account's codes from all addresses together; past it 429, and the code is void.
+pub const CODE_TRIES_MAX: u32 = 25;
+/// Milliseconds in which tries of codes are counted.
+pub const CODE_TRIES_WINDOW_MILLIS: i64 = 180 * 1000;
+/// Codes of one account that are good at a time (contract-auth 2.3); past it the newest is answered again.
+pub const CODES_UNEXPIRED_MAX: usize = 10;
 /// Counts of failed sign-ins that are kept; past it those with the fewest failures are forgotten.
 pub const THROTTLE_KEYS_MAX: usize = 20_000;
 /// Milliseconds before a failed sign-in is answered: longer than either kind of hash takes, so that the time tells

@@ -2,7 +2,7 @@
 //! encoded bytes, made by the one encoder in [`sight`].
 
 pub mod access;
-mod account;
+pub mod account;
 pub mod batch;
 mod blobs;
 mod check;

@@ -343,3 +343,115 @@ fn ways_to_sign_in_are_listed() {
         .get("/api/collections/_mfas/auth-methods")
         .is(404, "Missing or invalid auth collection context.");
 }
+
+/// A code as the mail would bring it: its id.
+fn code_for(sue: &Person, person: &Person, password: &str) -> String {
+    let body =
+        json!({"collectionRef": "_pb_users_auth_", "recordRef": person.id, "password": password});
+    sue.create("_otps", &body)["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn sign_in_by_code(who: &Person, id: &str, password: &str) -> Reply {
+    let body = json!({"otpId": id, "password": password});
+    who.post("/api/collections/users/auth-with-otp", &body)
+}
+
+fn codes_on() -> (TestApp, Person) {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    let on = json!({"otp": {"enabled": true, "duration": 300, "length": 8}});
+    sue.patch("/api/collections/users", &on).ok();
+    (t, sue)
+}
+
+#[test]
+fn a_code_serves_once_and_for_a_while() {
+    let (t, sue) = codes_on();
+    let (ann, guest) = (t.user("ann"), t.guest());
+    let refused = "Invalid or expired OTP.";
+
+    let code = code_for(&sue, &ann, "12345678");
+    sign_in_by_code(&guest, &code, "87654321").is(400, refused);
+    let answer = sign_in_by_code(&guest, &code, "12345678").ok();
+    assert_eq!(answer["record"]["id"], ann.id.as_str());
+    assert_eq!(answer["record"]["verified"], false, "it was not mailed");
+    sign_in_by_code(&guest, &code, "12345678").is(400, refused);
+
+    let late = code_for(&sue, &ann, "12345678");
+    t.clock.advance(Duration::from_secs(301));
+    sign_in_by_code(&guest, &late, "12345678").is(400, refused);
+}
+
+#[test]
+fn one_code_sent_many_times_at_once_opens_one_session() {
+    let (t, sue) = codes_on();
+    let (ann, guest) = (t.user("ann"), t.guest());
+    let code = code_for(&sue, &ann, "12345678");
+
+    let opened = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..5)
+            .map(|_| scope.spawn(|| sign_in_by_code(&guest, &code, "12345678").status))
+            .collect();
+        all.into_iter()
+            .map(|one| one.join().unwrap())
+            .filter(|status| *status == 200)
+            .count()
+    });
+
+    assert_eq!(opened, 1);
+}
+
+#[test]
+fn tries_of_codes_are_few_whether_the_code_exists_or_not() {
+    let (t, sue) = codes_on();
+    let (ann, guest) = (t.user("ann"), t.guest());
+    let code = code_for(&sue, &ann, "12345678");
+    for id in [code.as_str(), "nothing"] {
+        for _ in 0..5 {
+            sign_in_by_code(&guest, id, "wrong").is(400, "Invalid or expired OTP.");
+        }
+        sign_in_by_code(&guest, id, "12345678").is(
+            429,
+            "Too many attempts, please try again later with a new OTP.",
+        );
+    }
+}
+
+#[test]
+fn a_mailed_code_verifies_the_address_and_ends_what_a_stranger_prepared() {
+    let (t, sue) = codes_on();
+    let (ann, guest) = (t.user("ann"), t.guest());
+    let code = code_for(&sue, &ann, "12345678");
+    let at = format!("/api/collections/_otps/records/{code}");
+    sue.patch(&at, &json!({"sentTo": "ann@example.com"})).ok();
+
+    let answer = sign_in_by_code(&guest, &code, "12345678").ok();
+
+    assert_eq!(answer["record"]["verified"], true);
+    ann.with_token(token(&answer))
+        .post("/api/files/token", &json!({}))
+        .ok();
+    sign_in(&guest, "users", "ann@example.com", RIGHT).is(400, "Failed to authenticate.");
+    assert_eq!(ann.post("/api/files/token", &json!({})).status, 401);
+}
+
+#[test]
+fn asking_for_a_code_tells_nothing_of_the_address() {
+    let (t, _sue) = codes_on();
+    t.user("ann");
+    for email in ["ann@example.com", "nobody@example.com"] {
+        let ask = json!({"email": email});
+        let answer = t
+            .guest()
+            .post("/api/collections/users/request-otp", &ask)
+            .ok();
+        assert_eq!(answer["otpId"].as_str().unwrap().len(), 15, "{email}");
+    }
+    let odd = t
+        .guest()
+        .post("/api/collections/users/request-otp", &json!({"email": "x"}));
+    assert_eq!(odd.code("email"), "validation_is_email");
+}
