@@ -187,20 +187,23 @@ impl Draft {
         record
     }
 
-    /// What rules see as `@request.body`, given the record that [`Draft::apply`] made: modifiers are resolved.
+    /// What rules see as `@request.body`, given the record that [`Draft::apply`] made: modifiers are resolved, and the
+    /// value of a field is what the field made of it (contract 4.9). Passwords and uploads stay as they were sent.
     #[must_use]
     pub fn body(&self, applied: &Record) -> JsonMap {
         let mut body = self.body.clone();
         for key in self.body.keys() {
-            match resolve_key(&self.collection, key) {
-                None | Some((_, Modifier::Set)) => {}
-                Some((index, _)) => {
-                    body.remove(key);
-                    let field = &self.collection.fields[index];
-                    let value = field::to_json(field, applied.cells()[index].as_cell());
-                    body.insert(field.name.to_string(), value);
-                }
+            let Some((index, modifier)) = resolve_key(&self.collection, key) else {
+                continue;
+            };
+            let field = &self.collection.fields[index];
+            let as_sent = matches!(field.kind, FieldKind::Password(_) | FieldKind::File(_));
+            if as_sent && matches!(modifier, Modifier::Set) {
+                continue;
             }
+            body.remove(key);
+            let value = field::to_json(field, applied.cells()[index].as_cell());
+            body.insert(field.name.to_string(), value);
         }
         body
     }
