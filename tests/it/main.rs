@@ -11,11 +11,16 @@ mod support;
 
 mod architecture;
 mod auth;
+mod batch;
+mod cascade;
 mod collections;
 mod command;
 mod directory;
+mod expand;
 mod files;
 mod http;
 mod logs;
+mod records;
+mod rules;
 mod settings;
 mod statics;
