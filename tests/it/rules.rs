@@ -139,7 +139,7 @@ fn a_rule_sees_every_way_of_writing_a_field() {
     t.collection(&json!({
         "name": "members", "createRule": "@request.body.role:isset = false", "viewRule": "",
         "fields": [
-            {"name": "role", "type": "select", "values": ["admin"], "maxSelect": 2},
+            {"name": "role", "type": "select", "values": ["admin", "guest"], "maxSelect": 2},
             {"name": "nick", "type": "text", "autogeneratePattern": "[a-z]{4}"},
         ],
     }));
