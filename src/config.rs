@@ -236,6 +236,11 @@ pub enum Superuser {
         /// E-mail address
         email: String,
     },
+    /// Make a one-time code for a superuser to sign in with
+    Otp {
+        /// E-mail address
+        email: String,
+    },
 }
 
 /// Who, and how he proves it.
