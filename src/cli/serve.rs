@@ -62,7 +62,12 @@ async fn listen(console: Console, app: &App, address: &str) -> Result<(), Failur
     let address = listener
         .local_addr()
         .map_err(|error| Failure::message(format!("cannot listen: {error}")))?;
-    let stop = signal()?;
+    let (asked, hub) = (signal()?, app.hub.clone());
+    let stop = async move {
+        asked.await;
+        // Event streams never end by themselves: without this each would use up the whole grace.
+        hub.shutdown();
+    };
     greet(console, app, address);
     let _installer = Task::spawn(offer_installer(console, app.clone(), address));
     let _neighbours = Task::spawn(look_for_neighbours(app.clone()));
