@@ -213,6 +213,7 @@ async fn write(stored: store::Logs, settings: Settings, mut messages: mpsc::Rece
                 if waiting.len() < LOG_BATCH_MAX {
                     continue;
                 }
+                done = take_waiting(&mut messages, &mut waiting);
                 false
             }
             Ok(None) => true,
@@ -226,11 +227,10 @@ async fn write(stored: store::Logs, settings: Settings, mut messages: mpsc::Rece
                     let entries: Vec<_> = batch
                         .into_iter()
                         .filter_map(|message| match message {
-                            Message::Request(request) => Some(request.into_entry(&settings.logs)),
-                            Message::Entry(entry) => Some(*entry),
+                            Message::Request(request) => Some(request.into_stored(&settings.logs)),
+                            Message::Entry(entry) => Some(entry.into_stored(&settings.logs)),
                             Message::Flush(_) => None,
                         })
-                        .map(|entry| entry.into_stored(&settings.logs))
                         .collect();
                     Ok::<_, Error>(tx.append(&entries)?)
                 })
@@ -247,6 +247,21 @@ async fn write(stored: store::Logs, settings: Settings, mut messages: mpsc::Rece
             return;
         }
     }
+}
+
+/// Under load one transaction takes what has come meanwhile, too. A request to flush ends it.
+fn take_waiting(
+    messages: &mut mpsc::Receiver<Message>,
+    waiting: &mut Vec<Message>,
+) -> Option<oneshot::Sender<()>> {
+    while waiting.len() < 10 * LOG_BATCH_MAX {
+        match messages.try_recv() {
+            Ok(Message::Flush(done)) => return Some(done),
+            Ok(message) => waiting.push(message),
+            Err(_) => break,
+        }
+    }
+    None
 }
 
 /// A failure of a question, before it is said in the words of its endpoint.
