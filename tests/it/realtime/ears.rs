@@ -1,0 +1,215 @@
+//! Those who listen: over a WebSocket and over a stream of events.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use tokio_tungstenite::tungstenite::protocol::WebSocket;
+use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Error, Message, client};
+
+use crate::support::{Person, Reply, TestApp};
+
+/// How long something may take before the test is called broken; nothing waits this long on purpose.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn dial(t: &TestApp) -> TcpStream {
+    let stream = TcpStream::connect(t.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A WebSocket client.
+pub(super) struct Socket {
+    pub(super) raw: WebSocket<TcpStream>,
+    pub(super) hello: Json,
+    news: VecDeque<Json>,
+    asked: u64,
+}
+
+impl Socket {
+    pub(super) fn open(t: &TestApp) -> Self {
+        let uri = format!("ws://{}/api/realtime", t.address());
+        let request =
+            ClientRequestBuilder::new(uri.parse().unwrap()).with_sub_protocol("burrow.v1");
+        let (raw, _) = client(request, dial(t)).unwrap();
+        let mut socket = Self {
+            raw,
+            hello: Json::Null,
+            news: VecDeque::new(),
+            asked: 0,
+        };
+        socket.hello = socket.read();
+        socket
+    }
+
+    /// Opens and signs in.
+    pub(super) fn of(t: &TestApp, person: &Person) -> Self {
+        let mut socket = Self::open(t);
+        let answer = socket.ask("auth", json!({"token": person.token()}));
+        assert_eq!(answer["type"], "ok", "{answer}");
+        socket
+    }
+
+    fn read(&mut self) -> Json {
+        loop {
+            match self.raw.read().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    pub(super) fn say(&mut self, text: &str) {
+        self.raw.send(Message::text(text)).unwrap();
+    }
+
+    /// Sends a message and gives its answer; what comes before it is kept.
+    pub(super) fn ask(&mut self, kind: &str, mut fields: Json) -> Json {
+        self.asked += 1;
+        fields["type"] = json!(kind);
+        fields["id"] = json!(self.asked);
+        self.say(&fields.to_string());
+        loop {
+            let frame = self.read();
+            if frame["id"] == json!(self.asked) {
+                return frame;
+            }
+            self.news.push_back(frame);
+        }
+    }
+
+    /// Subscribes, which must be granted, and gives the answer.
+    pub(super) fn subscribe(&mut self, topic: &str) -> Json {
+        self.subscribe_with(json!({"topic": topic}))
+    }
+
+    pub(super) fn subscribe_with(&mut self, fields: Json) -> Json {
+        let answer = self.ask("subscribe", fields);
+        assert_eq!(answer["type"], "ok", "{answer}");
+        answer
+    }
+
+    /// The next frame that answers nothing.
+    pub(super) fn next(&mut self) -> Json {
+        match self.news.pop_front() {
+            Some(frame) => frame,
+            None => self.read(),
+        }
+    }
+
+    /// Action and title of the next event.
+    #[track_caller]
+    pub(super) fn event(&mut self) -> (String, String) {
+        let frame = self.next();
+        assert_eq!(frame["type"], "event", "{frame}");
+        told(&frame)
+    }
+
+    /// The code of the close frame that comes next.
+    pub(super) fn close_code(&mut self) -> u16 {
+        loop {
+            match self.raw.read() {
+                Ok(Message::Close(Some(frame))) => return frame.code.into(),
+                Ok(_) => {}
+                Err(Error::ConnectionClosed) => panic!("closed without a code"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+/// A client of the event stream.
+pub(super) struct Stream {
+    reader: BufReader<TcpStream>,
+    text: String,
+    pub(super) id: String,
+}
+
+impl Stream {
+    pub(super) fn open(t: &TestApp) -> Self {
+        let mut raw = dial(t);
+        raw.write_all(b"GET /api/realtime HTTP/1.1\r\nHost: test\r\n\r\n")
+            .unwrap();
+        let mut stream = Self {
+            reader: BufReader::new(raw),
+            text: String::new(),
+            id: String::new(),
+        };
+        while stream.line() != "\r\n" {}
+        let connect = stream.message();
+        assert_eq!(connect.0, "PB_CONNECT");
+        stream.id = connect.1["clientId"].as_str().unwrap().to_owned();
+        stream
+    }
+
+    /// Opens and subscribes.
+    pub(super) fn of(t: &TestApp, person: &Person, topics: &[&str]) -> Self {
+        let stream = Self::open(t);
+        assert_eq!(stream.submit(person, topics).status, 204);
+        stream
+    }
+
+    pub(super) fn submit(&self, person: &Person, topics: &[&str]) -> Reply {
+        let body = json!({"clientId": self.id, "subscriptions": topics});
+        person.post("/api/realtime", &body)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// The next chunk, or nothing at the end of the stream.
+    fn chunk(&mut self) -> Option<String> {
+        let size = usize::from_str_radix(self.line().trim(), 16).unwrap_or(0);
+        if size == 0 {
+            return None;
+        }
+        let mut bytes = vec![0; size + 2];
+        self.reader.read_exact(&mut bytes).unwrap();
+        bytes.truncate(size);
+        Some(String::from_utf8(bytes).unwrap())
+    }
+
+    /// Name and data of the next message.
+    #[track_caller]
+    pub(super) fn message(&mut self) -> (String, Json) {
+        loop {
+            if let Some(end) = self.text.find("\n\n") {
+                let message: String = self.text.drain(..end + 2).collect();
+                let lines: Vec<&str> = message.trim_end().lines().collect();
+                if lines == [":"] {
+                    continue;
+                }
+                assert_eq!(lines.len(), 3, "{message}");
+                let id = lines[0].strip_prefix("id:").unwrap();
+                assert!(self.id.is_empty() || id == self.id);
+                let name = lines[1].strip_prefix("event:").unwrap().to_owned();
+                let data = lines[2].strip_prefix("data:").unwrap();
+                return (name, serde_json::from_str(data).unwrap());
+            }
+            let more = self.chunk().expect("the stream ended");
+            self.text.push_str(&more);
+        }
+    }
+
+    /// Action and title of the next event.
+    #[track_caller]
+    pub(super) fn event(&mut self) -> (String, String) {
+        told(&self.message().1)
+    }
+}
+
+fn told(event: &Json) -> (String, String) {
+    let text = |value: &Json| value.as_str().unwrap_or("").to_owned();
+    (text(&event["action"]), text(&event["record"]["title"]))
+}
+
+/// An event as [`Socket::event`] and [`Stream::event`] give it.
+pub(super) fn is(action: &str, title: &str) -> (String, String) {
+    (action.to_owned(), title.to_owned())
+}

@@ -1,0 +1,8 @@
+//! Who hears what of changes, over both transports: in order, judged at the moment of each event, and from a cursor on.
+
+mod ears;
+mod frames;
+mod identity;
+mod resume;
+mod sight;
+mod world;

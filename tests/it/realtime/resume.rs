@@ -1,0 +1,224 @@
+//! Whoever comes back with a cursor hears what he missed: everything he may see now, once, in order, then the present.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burrow::store::{Cursor, Position};
+use serde_json::{Value as Json, json};
+
+use super::ears::{Socket, is};
+use super::world::{collection, create, delete, edit, relation, update};
+use crate::support::TestApp;
+
+/// The cursor of the present.
+fn now(t: &TestApp) -> String {
+    let answer = Socket::open(t).ask("ping", json!({}));
+    answer["cursor"].as_str().unwrap().to_owned()
+}
+
+fn since(socket: &mut Socket, topic: &str, cursor: &str) -> Json {
+    let answer = socket.subscribe_with(json!({"topic": topic, "since": cursor}));
+    assert_eq!(answer["cursor"], cursor);
+    answer
+}
+
+#[test]
+fn what_happened_meanwhile_is_told_once_in_its_last_state() {
+    let t = TestApp::new();
+    collection(&t, "posts", Some("n > 0"), &[]);
+    let sue = t.superuser();
+    let changed = create(&sue, "posts", &json!({"title": "changed", "n": 1}));
+    let left = create(&sue, "posts", &json!({"title": "left", "n": 1}));
+    let gone = create(&sue, "posts", &json!({"title": "gone", "n": 1}));
+    let hidden = create(&sue, "posts", &json!({"title": "hidden", "n": 0}));
+    let cursor = now(&t);
+
+    update(&sue, "posts", &changed, &json!({"title": "once"}));
+    update(&sue, "posts", &left, &json!({"n": 0}));
+    update(&sue, "posts", &hidden, &json!({"title": "still hidden"}));
+    let brief = create(&sue, "posts", &json!({"title": "brief", "n": 1}));
+    delete(&sue, "posts", &brief);
+    delete(&sue, "posts", &hidden);
+    create(&sue, "posts", &json!({"title": "new", "n": 1}));
+    update(&sue, "posts", &changed, &json!({"title": "twice"}));
+    delete(&sue, "posts", &gone);
+
+    let mut socket = Socket::open(&t);
+    since(&mut socket, "posts/*", &cursor);
+    create(&sue, "posts", &json!({"title": "live", "n": 1}));
+    assert_eq!(socket.event(), is("leave", ""));
+    assert_eq!(socket.event(), is("create", "new"));
+    assert_eq!(socket.event(), is("update", "twice"));
+    assert_eq!(socket.event(), is("delete", "gone"));
+    assert_eq!(socket.event(), is("create", "live"));
+}
+
+#[test]
+fn every_cursor_on_the_way_misses_nothing() {
+    let t = TestApp::new();
+    collection(&t, "posts", Some("n > 0"), &[]);
+    let sue = t.superuser();
+    let first = create(&sue, "posts", &json!({"title": "first", "n": 1}));
+    let second = create(&sue, "posts", &json!({"title": "second", "n": 1}));
+    let cursor = now(&t);
+    // The first one goes out of sight before the second one changes, and is told of after it.
+    update(&sue, "posts", &first, &json!({"n": 0}));
+    update(&sue, "posts", &second, &json!({"title": "changed"}));
+    update(&sue, "posts", &first, &json!({"title": "hidden"}));
+
+    let mut socket = Socket::open(&t);
+    since(&mut socket, "posts/*", &cursor);
+    let change = socket.next();
+    assert_eq!(change["record"]["title"], "changed");
+    assert_eq!(socket.next()["action"], "leave");
+
+    let mut again = Socket::open(&t);
+    let on_the_way = change["cursor"].as_str().unwrap();
+    since(&mut again, "posts/*", on_the_way);
+    let heard = [again.next(), again.next()];
+    assert!(heard.iter().any(|event| event["action"] == "leave"));
+}
+
+#[test]
+fn the_past_is_judged_by_the_identity_of_now() {
+    let t = TestApp::new();
+    let owner = relation(&t, "owner", "users", false);
+    collection(
+        &t,
+        "posts",
+        Some("owner = @request.auth.id || n = 7"),
+        &[owner],
+    );
+    let (sue, ann, bob) = (t.superuser(), t.user("ann"), t.user("bob"));
+    let cursor = now(&t);
+    create(&sue, "posts", &json!({"title": "Ann's", "owner": ann.id}));
+    create(&sue, "posts", &json!({"title": "Bob's", "owner": bob.id}));
+    create(&sue, "posts", &json!({"title": "all", "n": 7}));
+
+    let mut of_bob = Socket::of(&t, &bob);
+    since(&mut of_bob, "posts/*", &cursor);
+    let mut guest = Socket::open(&t);
+    since(&mut guest, "posts/*", &cursor);
+
+    assert_eq!(of_bob.event(), is("create", "Bob's"));
+    assert_eq!(of_bob.event(), is("create", "all"));
+    assert_eq!(guest.event(), is("create", "all"));
+}
+
+#[test]
+fn one_record_can_be_resumed_alone_with_filter_and_fields() {
+    let t = TestApp::new();
+    collection(&t, "posts", Some(""), &[]);
+    let sue = t.superuser();
+    let one = create(&sue, "posts", &json!({"title": "one", "n": 1}));
+    let other = create(&sue, "posts", &json!({"title": "other", "n": 1}));
+    let cursor = now(&t);
+    update(&sue, "posts", &other, &json!({"n": 2}));
+    update(&sue, "posts", &one, &json!({"n": 2}));
+
+    let mut socket = Socket::open(&t);
+    let topic = format!("posts/{one}");
+    socket
+        .subscribe_with(json!({"topic": topic, "since": cursor, "filter": "n = 2", "fields": "n"}));
+
+    assert_eq!(socket.next()["record"], json!({"n": 2}));
+}
+
+#[test]
+fn a_past_that_is_not_ours_any_more_is_a_reset() {
+    let t = TestApp::new();
+    collection(&t, "posts", Some(""), &[]);
+    let sue = t.superuser();
+    create(&sue, "posts", &json!({"title": "before"}));
+    let head = t.app.store.head();
+    let seal = |epoch, position| t.app.store.cursors().seal(Cursor { epoch, position });
+    let foreign = seal(head.epoch + 1, head.position);
+    let future = seal(head.epoch, Position(head.position.0 + 1_000));
+
+    for cursor in [foreign, future] {
+        let mut socket = Socket::open(&t);
+        let sub = since(&mut socket, "posts/*", &cursor)["sub"].clone();
+        let reset = socket.next();
+        assert_eq!(reset["type"], "reset");
+        assert_eq!((&reset["sub"], &reset["reason"]), (&sub, &json!("expired")));
+        assert!(reset["cursor"].is_string());
+        create(&sue, "posts", &json!({"title": "after"}));
+        assert_eq!(socket.event(), is("create", "after"));
+    }
+}
+
+#[test]
+fn a_rule_that_changed_meanwhile_is_a_reset() {
+    let t = TestApp::new();
+    collection(&t, "posts", Some(""), &[]);
+    let sue = t.superuser();
+    let cursor = now(&t);
+    create(&sue, "posts", &json!({"title": "a", "n": 1}));
+    edit(&sue, "posts", &json!({"listRule": "n > 1"}));
+
+    let mut socket = Socket::open(&t);
+    since(&mut socket, "posts/*", &cursor);
+
+    assert_eq!(socket.next()["type"], "reset");
+    create(&sue, "posts", &json!({"title": "b", "n": 2}));
+    assert_eq!(socket.event(), is("create", "b"));
+}
+
+#[test]
+fn a_forged_cursor_is_refused() {
+    let t = TestApp::new();
+    collection(&t, "posts", Some(""), &[]);
+    let elsewhere = now(&TestApp::new());
+    let mut socket = Socket::open(&t);
+
+    for cursor in ["", "x", "AAAA", &elsewhere] {
+        let answer = socket.ask("subscribe", json!({"topic": "posts/*", "since": cursor}));
+        assert_eq!(
+            (&answer["type"], &answer["status"]),
+            (&json!("error"), &json!(400))
+        );
+    }
+    let answer = socket.ask("subscribe", json!({"topic": "posts/*", "since": 5}));
+    assert_eq!(answer["status"], 400);
+}
+
+#[test]
+fn between_the_past_and_the_present_nothing_is_missed_and_nothing_told_twice() {
+    let t = TestApp::new();
+    collection(&t, "posts", Some(""), &[]);
+    let sue = t.superuser();
+    let cursor = now(&t);
+    // Several steps of a replay, while others write on.
+    for n in 0..700 {
+        create(&sue, "posts", &json!({"n": n}));
+    }
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut n = 700;
+            while !stop.load(Ordering::SeqCst) {
+                create(&sue, "posts", &json!({"n": n}));
+                n += 1;
+            }
+            n
+        });
+        let mut sockets: Vec<_> = (0..5)
+            .map(|_| {
+                let mut socket = Socket::open(&t);
+                since(&mut socket, "posts/*", &cursor);
+                socket
+            })
+            .collect();
+        for socket in &mut sockets {
+            for n in 0..700 {
+                assert_eq!(socket.next()["record"]["n"], n);
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+        let end = writer.join().unwrap();
+        for socket in &mut sockets {
+            for n in 700..end {
+                assert_eq!(socket.next()["record"]["n"], n);
+            }
+        }
+    });
+}
