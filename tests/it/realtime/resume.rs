@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burrow::store::{Cursor, Position};
 use serde_json::{Value as Json, json};
 
-use super::ears::{Socket, is};
+use super::ears::{Socket, Stream, is};
 use super::world::{collection, create, delete, edit, relation, update};
 use crate::support::TestApp;
 
@@ -221,4 +221,35 @@ fn between_the_past_and_the_present_nothing_is_missed_and_nothing_told_twice() {
             }
         }
     });
+}
+
+#[test]
+fn a_commit_too_large_for_memory_is_told_from_the_log() {
+    let t = TestApp::new();
+    let body = json!({"type": "editor", "name": "body"});
+    collection(&t, "posts", Some("@request.auth.id != ''"), &[body]);
+    collection(&t, "bell", Some(""), &[]);
+    let (sue, ann) = (t.superuser(), t.user("ann"));
+    sue.patch("/api/settings", &json!({"batch": {"enabled": true}}))
+        .ok();
+    let mut socket = Socket::of(&t, &ann);
+    socket.subscribe("posts/*");
+    let mut stream = Stream::of(&t, &ann, &["posts/*"]);
+
+    let body = "x".repeat(3_000_000);
+    let requests: Vec<Json> = (0..3)
+        .map(|n| {
+            json!({
+                "method": "POST", "url": "/api/collections/posts/records",
+                "body": {"title": format!("{n}"), "body": body},
+            })
+        })
+        .collect();
+    sue.post("/api/batch", &json!({"requests": requests})).ok();
+    create(&sue, "posts", &json!({"title": "small"}));
+
+    for title in ["0", "1", "2", "small"] {
+        assert_eq!(socket.event(), is("create", title));
+        assert_eq!(stream.event(), is("create", title));
+    }
 }
