@@ -88,6 +88,11 @@ impl TestApp {
         }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The data directory.
     pub fn dir(&self) -> &Path {
         &self.app.config.dir
