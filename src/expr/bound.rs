@@ -137,7 +137,7 @@ pub(super) struct Compare {
 pub(super) enum Node {
     All(Vec<Self>),
     Any(Vec<Self>),
-    Compare(Compare),
+    Compare(Box<Compare>),
 }
 
 impl Node {
