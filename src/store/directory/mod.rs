@@ -6,13 +6,16 @@
 
 mod adopt;
 mod fresh;
+mod hold;
 mod lock;
 mod state;
 
 pub(super) use adopt::adopt;
 pub(super) use fresh::{create, create_logs};
-pub(super) use lock::{Lock, Try};
-pub(super) use state::{Left, State};
+pub(super) use hold::Hold;
+use lock::{Lock, Try};
+pub(super) use state::Left;
+use state::State;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

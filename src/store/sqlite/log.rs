@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS _burrow_meta (
 const FORMAT: i64 = 1;
 
 /// Bytes of an entry besides its undo values, roughly.
-pub(super) const ENTRY_BYTES: u64 = 64;
+const ENTRY_BYTES: u64 = 64;
 
 /// What the log of a directory is.
 #[derive(Clone, Debug)]
@@ -135,6 +135,15 @@ pub(super) fn estimate_bytes(connection: &Connection) -> Result<u64, StoreError>
     )]
     let average = average.unwrap_or(0.0) as u64;
     Ok(count * (average + ENTRY_BYTES))
+}
+
+/// Bytes that the entry of `change` may take in the log, at most.
+pub(super) fn size(change: &Change) -> u64 {
+    let undo = match &change.kind {
+        ChangeKind::Update { before, .. } | ChangeKind::Delete { before } => before.size_bytes(),
+        ChangeKind::Create { .. } | ChangeKind::Schema | ChangeKind::Touched { .. } => 0,
+    };
+    undo as u64 + ENTRY_BYTES
 }
 
 /// Writes the entry of `change`.

@@ -5,6 +5,7 @@ mod connection;
 mod console;
 mod ddl;
 mod functions;
+mod job;
 mod log;
 mod open;
 mod read;

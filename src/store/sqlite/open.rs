@@ -14,14 +14,15 @@ use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
 use super::connection::{Link, Role};
+use super::job::{Job, Work};
 use super::readers::{Readers, Sizes};
-use super::writer::{Job, Shared, Work, Writer};
+use super::writer::{Shared, Writer};
 use super::{ReadTx, Snapshot, WriteTx, log, schema_rows};
 use crate::expr::Catalog;
 use crate::kit::clock::Clock;
 use crate::kit::limits;
 use crate::schema::Schema;
-use crate::store::directory::{self, Left, Lock, Paths, State, Try};
+use crate::store::directory::{self, Hold, Left};
 use crate::store::{CommitGroup, Cursor, CursorSeal, Logs, Position, StoreError};
 
 /// How to open.
@@ -97,7 +98,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Directory`] with what its owner can do; else the database's own.
     pub fn open(options: &OpenOptions) -> Result<Self, StoreError> {
-        let hold = Hold::take(options)?;
+        let hold = Hold::take(&options.dir, options.access == Access::Alone)?;
         let path = hold.paths.data.clone();
         let pressure = Arc::new(AtomicBool::new(false));
         let role = Role::Writer {
@@ -360,59 +361,4 @@ fn prepare(
     let schema = schema_rows::load(&link.connection, 1)?;
     link.step("COMMIT")?;
     Ok((meta, schema))
-}
-
-/// How long a server waits for a command to end.
-const COMMAND_TIME_MAX: Duration = Duration::from_millis(500);
-/// How often it looks.
-const COMMAND_LOOK: Duration = Duration::from_millis(20);
-
-/// The directory while it is ours.
-struct Hold {
-    paths: Paths,
-    left: Left,
-    /// Nothing when a server that runs holds the directory.
-    held: Mutex<Option<(Lock, State)>>,
-}
-
-impl Hold {
-    fn take(options: &OpenOptions) -> Result<Self, StoreError> {
-        let paths = Paths::prepare(&options.dir)?;
-        let patience = Instant::now();
-        let mut taken = Lock::try_take(&paths.own)?;
-        // A command holds the directory for a moment only.
-        while options.access == Access::Alone
-            && matches!(taken, Try::Taken(_))
-            && patience.elapsed() < COMMAND_TIME_MAX
-        {
-            std::thread::sleep(COMMAND_LOOK);
-            taken = Lock::try_take(&paths.own)?;
-        }
-        match taken {
-            Try::Held(lock) => {
-                let (state, left) = State::open(&paths)?;
-                Ok(Self {
-                    paths,
-                    left,
-                    held: Mutex::new(Some((lock, state))),
-                })
-            }
-            Try::Taken(holder) if options.access == Access::Alone => {
-                Err(StoreError::Taken { holder })
-            }
-            Try::Taken(_) => Ok(Self {
-                paths,
-                left: Left::AsWas,
-                held: Mutex::new(None),
-            }),
-        }
-    }
-
-    /// Notes how the directory is left, or tells the server that runs to look.
-    fn let_go(&self) -> Result<(), StoreError> {
-        match self.held.lock().take() {
-            Some((_lock, state)) => state.close(&self.paths),
-            None => directory::notify(&self.paths),
-        }
-    }
 }

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::RwLock;
-use tokio::sync::oneshot;
 
 use super::connection::Link;
+use super::job::{Done, Group, Job, Member, still_wanted};
 use super::log;
 use super::{WriteTx, schema_rows};
 use crate::expr::Catalog;
@@ -36,88 +36,6 @@ const FOREIGN_ENTRIES_READ: usize = 10_000;
 
 /// A listener of commits.
 pub(super) type Listener = Box<dyn Fn(&CommitGroup) + Send + Sync>;
-/// Tells whoever asked how it went; an error of the COMMIT takes the place of a success.
-type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-
-/// Work for the writer.
-pub(super) trait Member: Send {
-    /// Whether whoever asked has gone meanwhile.
-    fn is_abandoned(&self) -> bool;
-    /// Does the work inside a transaction.
-    fn run(self: Box<Self>, tx: &mut WriteTx<'_>) -> Done;
-    /// Answers without doing it.
-    fn refuse(self: Box<Self>, error: StoreError);
-}
-
-/// What a member leaves behind.
-pub(super) struct Done {
-    /// Whether its changes are to be kept.
-    pub(super) keep: bool,
-    /// See [`Answer`].
-    pub(super) answer: Answer,
-}
-
-/// A closure and where its answer goes.
-pub(super) struct Work<F, T, E> {
-    pub(super) f: F,
-    pub(super) to: oneshot::Sender<Result<T, E>>,
-}
-
-impl<F, T, E> Member for Work<F, T, E>
-where
-    F: FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send,
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-{
-    fn is_abandoned(&self) -> bool {
-        self.to.is_closed()
-    }
-
-    fn run(self: Box<Self>, tx: &mut WriteTx<'_>) -> Done {
-        let Self { f, to } = *self;
-        let result = f(tx);
-        Done {
-            keep: result.is_ok(),
-            answer: Box::new(move |committed| {
-                let answer = match committed {
-                    Ok(()) => result,
-                    Err(error) => result.and(Err(error.into())),
-                };
-                // Whoever asked may have gone; the write stands all the same.
-                drop(to.send(answer));
-            }),
-        }
-    }
-
-    fn refuse(self: Box<Self>, error: StoreError) {
-        drop(self.to.send(Err(error.into())));
-    }
-}
-
-/// What the writer is asked to do.
-pub(super) enum Job {
-    /// A member of a group.
-    Member {
-        /// The work.
-        member: Box<dyn Member>,
-        /// When it was asked for.
-        since: Instant,
-    },
-    /// Work with a transaction of its own.
-    Alone {
-        /// The work.
-        member: Box<dyn Member>,
-        /// When it was asked for.
-        since: Instant,
-        /// How long it may take.
-        deadline: Duration,
-    },
-    /// Another process says that it wrote: look at the log's tail.
-    Look,
-    /// Finish what is queued before this and end.
-    Close,
-}
-
 /// What the writer shares with the store.
 pub(super) struct Shared {
     pub(super) catalog: ArcSwap<Catalog>,
@@ -380,7 +298,7 @@ impl Writer {
         } = group;
         self.next += changes.len() as u64;
         self.untrimmed += changes.len() as u64;
-        self.log_bytes += changes.iter().map(log_size).sum::<u64>();
+        self.log_bytes += changes.iter().map(log::size).sum::<u64>();
         self.shared.head.store(self.next - 1, Ordering::Release);
         if let Some(catalog) = catalog {
             self.shared.catalog.store(catalog);
@@ -491,55 +409,4 @@ impl Writer {
             }
         }
     }
-}
-
-/// Members that share a COMMIT.
-#[derive(Default)]
-struct Group {
-    /// Set when the schema changed.
-    catalog: Option<Arc<Catalog>>,
-    changes: Vec<Change>,
-    answers: Vec<Answer>,
-    /// What other processes did before.
-    foreign: Vec<Change>,
-}
-
-impl Group {
-    fn keep(&mut self, done: Done, catalog: Arc<Catalog>, changes: Vec<Change>) {
-        if changes
-            .iter()
-            .any(|change| matches!(change.kind, ChangeKind::Schema))
-        {
-            self.catalog = Some(catalog);
-        }
-        self.changes.extend(changes);
-        self.answers.push(done.answer);
-    }
-
-    fn answer_all(self, with: impl Fn() -> Result<(), StoreError>) {
-        for answer in self.answers {
-            answer(with());
-        }
-    }
-}
-
-/// The member, unless whoever asked has gone or it has waited for too long.
-fn still_wanted(member: Box<dyn Member>, since: Instant) -> Option<Box<dyn Member>> {
-    if member.is_abandoned() {
-        return None;
-    }
-    if since.elapsed() > Duration::from_secs(limits::WRITE_WAIT_SECS_MAX) {
-        member.refuse(StoreError::Busy);
-        return None;
-    }
-    Some(member)
-}
-
-/// Bytes that the entry of `change` may take in the log, at most.
-fn log_size(change: &Change) -> u64 {
-    let undo = match &change.kind {
-        ChangeKind::Update { before, .. } | ChangeKind::Delete { before } => before.size_bytes(),
-        ChangeKind::Create { .. } | ChangeKind::Schema | ChangeKind::Touched { .. } => 0,
-    };
-    undo as u64 + log::ENTRY_BYTES
 }
