@@ -14,7 +14,12 @@ impl Sql {
     /// An empty statement.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        /// Bytes that most statements need.
+        const USUAL: usize = 256;
+        Self {
+            text: String::with_capacity(USUAL),
+            args: Vec::new(),
+        }
     }
 
     /// Adds literal text.
@@ -26,6 +31,11 @@ impl Sql {
     /// Adds an identifier, quoted.
     pub fn ident(&mut self, name: &str) -> &mut Self {
         self.text.push('"');
+        if !name.bytes().any(|byte| matches!(byte, b'"' | b'\0')) {
+            self.text.push_str(name);
+            self.text.push('"');
+            return self;
+        }
         for c in name.chars() {
             // A NUL would end the statement for SQLite; no identifier that we store holds one.
             if c == '\0' {
