@@ -98,6 +98,7 @@ pub(super) struct Readers {
     queue: Sender<Queued>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     here: Vec<Mutex<Option<Reader>>>,
+    source: Arc<Source>,
     /// Which connection a thread tries first, so that threads do not meet.
     next_here: AtomicUsize,
 }
@@ -137,6 +138,7 @@ impl Readers {
             queue,
             threads: Mutex::new(threads),
             here,
+            source,
             next_here: AtomicUsize::new(0),
         })
     }
@@ -162,13 +164,14 @@ impl Readers {
             }
             mine.get()
         }) % self.here.len();
-        let slot = (0..self.here.len())
+        let free = (0..self.here.len())
             .map(|step| &self.here[(usual + step) % self.here.len()])
-            .find_map(Mutex::try_lock)
-            .unwrap_or_else(|| self.here[usual].lock());
-        match slot.as_ref() {
-            Some(reader) => reader.read(None, f),
-            None => Err(StoreError::Closed.into()),
+            .find_map(Mutex::try_lock);
+        match free.as_deref() {
+            Some(Some(reader)) => reader.read(None, f),
+            Some(None) => Err(StoreError::Closed.into()),
+            // Waiting could wait for ever, where a read asks for another: one for this time only is never wrong.
+            None => Reader::new(&self.source).read(None, f),
         }
     }
 
