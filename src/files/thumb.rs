@@ -254,6 +254,21 @@ mod tests {
     }
 
     #[test]
+    fn pictures_stand_as_the_camera_was_held() {
+        let mut plain = Cursor::new(Vec::new());
+        DynamicImage::new_rgb8(200, 100)
+            .write_to(&mut plain, ImageFormat::Jpeg)
+            .unwrap();
+        let plain = plain.into_inner();
+        // One EXIF entry: orientation 6, a quarter turn to the right.
+        let exif = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let turned = [&plain[..2], exif, &plain[2..]].concat();
+        let size = Size::parse("0x40").unwrap();
+        assert_eq!(dimensions(&make(&plain, "a.jpg", size).unwrap()), (80, 40));
+        assert_eq!(dimensions(&make(&turned, "a.jpg", size).unwrap()), (20, 40));
+    }
+
+    #[test]
     fn pictures_that_cannot_be_made_small_give_nothing() {
         let size = Size::parse("10x10").unwrap();
         let whole = png(20, 20);

@@ -437,3 +437,45 @@ fn what_a_crash_left_is_swept_and_what_records_name_is_kept() {
     assert!(files_below(&t.dir().join(".burrow/pending")).is_empty());
     assert!(!spooled.exists());
 }
+
+#[test]
+fn a_view_shows_the_files_of_its_table_under_its_own_rule() {
+    let t = documents();
+    let (ann, sue) = (t.user("ann"), t.superuser());
+    let files: &[(&str, &str, &[u8])] =
+        &[("open", "a.txt", b"open"), ("sealed", "b.txt", b"sealed")];
+    let record = upload(&sue, &[("owner", "nobody")], files);
+    for (name, query) in [
+        ("first", "SELECT id, open AS papers, sealed FROM documents"),
+        (
+            "second",
+            "SELECT id, papers, sealed AS hidden_papers FROM first",
+        ),
+    ] {
+        t.collection(&json!({
+            "name": name,
+            "type": "view",
+            "viewRule": "@request.auth.id != ''",
+            "viewQuery": query,
+        }));
+    }
+    let of = |view: &str, name: &Json| {
+        format!(
+            "/api/files/{view}/{}/{}",
+            record["id"].as_str().unwrap(),
+            name.as_str().unwrap()
+        )
+    };
+    let token = ann.post("/api/files/token", &json!({})).ok()["token"].clone();
+    for view in ["first", "second"] {
+        assert_eq!(t.guest().get(&of(view, &record["open"][0])).text(), "open");
+        let sealed = of(view, &record["sealed"]);
+        t.guest()
+            .get(&sealed)
+            .is(404, "The requested resource wasn't found.");
+        let opened = t
+            .guest()
+            .get(&format!("{sealed}?token={}", token.as_str().unwrap()));
+        assert_eq!(opened.text(), "sealed");
+    }
+}
