@@ -33,9 +33,7 @@ impl Schema {
         };
         for (at, collection) in collections.iter().enumerate() {
             schema.by_id.insert(collection.id.clone(), at);
-            schema
-                .by_name
-                .insert(collection.name.to_lowercase().into(), at);
+            schema.by_name.insert(collection.name.to_lowercase(), at);
             for (index, field) in collection.fields.iter().enumerate() {
                 if let FieldKind::Relation(options) = &field.kind {
                     schema

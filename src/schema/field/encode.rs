@@ -124,30 +124,13 @@ fn is_plain_list(text: &str) -> bool {
 fn write_raw(cell: Cell<'_>, out: &mut Vec<u8>) {
     match cell {
         Cell::Null => out.extend_from_slice(b"null"),
-        Cell::Int(_) => write_number(cell, out),
-        Cell::Real(n) => write_float(n, out),
+        Cell::Int(n) => write_int(n, out),
+        Cell::Real(n) => out.extend_from_slice(number::go_text(n).as_bytes()),
         Cell::Text(text) if json_field::is_valid(text) => write_compact(text, out),
         Cell::Text("") => out.extend_from_slice(b"null"),
         Cell::Text(text) => json::write_str(text, out),
         Cell::Blob(_) => json::write_str(&cell.to_value().to_display(), out),
     }
-}
-
-/// A double of a json cell as the contract spells it: with an exponent from 1e6 and below 1e-4. It matters: a client that
-/// reads whole numbers exactly would take the digits of a large one for more than the double holds.
-fn write_float(n: f64, out: &mut Vec<u8>) {
-    let shortest = format!("{n:e}");
-    let Some((digits, exponent)) = shortest.split_once('e') else {
-        out.push(b'0');
-        return;
-    };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..6).contains(&exponent) {
-        out.extend_from_slice(json::number_text(n).as_bytes());
-        return;
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    out.extend_from_slice(format!("{digits}e{sign}{:02}", exponent.abs()).as_bytes());
 }
 
 /// Copies JSON text without the white space between its tokens.
@@ -238,6 +221,12 @@ mod tests {
         assert_eq!(shown("json", Value::Real(0.5)), "0.5");
         assert_eq!(shown("json", "not json"), "\"not json\"");
         assert_eq!(shown("json", Value::Null), "null");
+        assert_eq!(
+            shown("json", Value::Real(1.234_567_890_123_456_7e19)),
+            "1.2345678901234567e+19"
+        );
+        assert_eq!(shown("json", Value::Real(-0.25)), "-0.25");
+        assert_eq!(shown("json", 9_007_199_254_740_993), "9007199254740993");
         assert_eq!(
             shown("geoPoint", r#"{"lat":2,"lon":1.50}"#),
             r#"{"lon":1.5,"lat":2}"#

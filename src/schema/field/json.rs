@@ -2,18 +2,26 @@
 
 use serde_json::value::RawValue;
 
-use super::JsonOptions;
+use super::{JsonOptions, number};
 use crate::kit::json::{self, Json};
 use crate::kit::limits::JSON_BYTES_DEFAULT;
 use crate::kit::value::Value;
 use crate::schema::error::FieldError;
 
 /// A string that looks like JSON and is JSON is stored as it was sent; numbers lie as numbers, as the column's
-/// affinity would make them.
+/// affinity makes them.
 pub(super) fn cast(submitted: &Json) -> Value {
     match submitted {
         Json::Null => Value::Null,
-        Json::Number(n) => Value::number(n.as_f64().unwrap_or(0.0)),
+        Json::Number(n) => {
+            let n = n.as_f64().unwrap_or(0.0);
+            let text = json::number_text(n);
+            match Value::number(n) {
+                // Once it was read back, a REAL is shown otherwise: until then it is shown as it was sent.
+                Value::Real(real) if number::go_text(real) != text => Value::Text(text),
+                plain => plain,
+            }
+        }
         Json::String(text) if is_json_text(text) => Value::text(text.as_str()),
         Json::String(_) | Json::Bool(_) | Json::Array(_) | Json::Object(_) => {
             Value::text(json::to_text(submitted))

@@ -80,8 +80,8 @@ pub(super) fn validate(
     None
 }
 
-/// A number as messages show it: with an exponent from a million on.
-fn go_text(n: f64) -> String {
+/// A number as messages show it, and as the text of a REAL cell: with an exponent from a million on.
+pub(super) fn go_text(n: f64) -> String {
     let scientific = format!("{n:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else {
         return scientific;
