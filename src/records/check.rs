@@ -16,7 +16,7 @@ use crate::store::{ReadTx, Select};
 ///
 /// # Errors
 /// The store's own.
-pub fn fields(
+pub(super) fn fields(
     tx: &ReadTx<'_>,
     draft: &Draft,
     before: Option<&Record>,

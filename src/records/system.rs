@@ -11,13 +11,14 @@ use crate::store::{ReadTx, WriteTx};
 pub const INSTALLER_EMAIL: &str = "__pbinstaller@example.com";
 
 /// Collections whose rows belong to an account by `collectionRef` and `recordRef`.
-pub const REFERENCE_COLLECTIONS: [&str; 4] = ["_authOrigins", "_externalAuths", "_mfas", "_otps"];
+pub(super) const REFERENCE_COLLECTIONS: [&str; 4] =
+    ["_authOrigins", "_externalAuths", "_mfas", "_otps"];
 
 /// What is wrong with the references of a row in one of [`REFERENCE_COLLECTIONS`]; the first thing only.
 ///
 /// # Errors
 /// The store's own.
-pub fn references(tx: &ReadTx<'_>, record: &Record) -> Result<FieldErrors, Error> {
+pub(super) fn references(tx: &ReadTx<'_>, record: &Record) -> Result<FieldErrors, Error> {
     let name = record.collection().name.as_str();
     if !REFERENCE_COLLECTIONS.contains(&name) {
         return Ok(FieldErrors::new());
@@ -49,7 +50,7 @@ pub fn references(tx: &ReadTx<'_>, record: &Record) -> Result<FieldErrors, Error
 }
 
 /// Superusers are verified, whatever was submitted.
-pub fn force_verified(record: &mut Record) {
+pub(super) fn force_verified(record: &mut Record) {
     if record.collection().is_superusers() {
         record.set("verified", Value::from(true));
     }
@@ -59,7 +60,11 @@ pub fn force_verified(record: &mut Record) {
 ///
 /// # Errors
 /// The store's own.
-pub fn after_create(tx: &mut WriteTx<'_>, call: &Call, record: &Record) -> Result<(), Error> {
+pub(super) fn after_create(
+    tx: &mut WriteTx<'_>,
+    call: &Call,
+    record: &Record,
+) -> Result<(), Error> {
     if !record.collection().is_superusers() || record.text("email") == INSTALLER_EMAIL {
         return Ok(());
     }
