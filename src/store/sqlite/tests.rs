@@ -289,3 +289,64 @@ async fn a_closed_store_says_so() {
     assert!(matches!(now, Err(StoreError::Closed)));
     assert!(!dir.0.join("data.db-wal").exists());
 }
+
+#[tokio::test]
+async fn a_member_that_ends_the_transaction_takes_no_success_with_it() {
+    let dir = Dir::new();
+    let store = with_posts(&dir).await;
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let blocker = store.write(move |_| {
+        held.recv().ok();
+        Ok::<_, StoreError>(())
+    });
+    let mut writes = Vec::new();
+    for n in 0..5 {
+        let record = post(&format!("id{n}"), &format!("title{n}"));
+        writes.push(store.write(move |tx| {
+            tx.insert(&record)?;
+            if n == 2 {
+                let mut sql = Sql::new();
+                sql.push("ROLLBACK");
+                tx.execute(&sql)?;
+            }
+            Ok::<_, StoreError>(())
+        }));
+    }
+
+    let (_, answers, ()) = tokio::join!(blocker, futures_util::future::join_all(writes), async {
+        tokio::task::yield_now().await;
+        hold.send(()).unwrap();
+    });
+
+    assert!(answers[2].is_err());
+    for (n, answer) in answers.iter().enumerate() {
+        let stored = find(&store, &format!("id{n}")).is_some();
+        assert_eq!(answer.is_ok(), stored, "{n}: {answer:?}");
+    }
+    assert!(answers[3].is_ok() && answers[4].is_ok());
+}
+
+#[tokio::test]
+async fn old_entries_leave_the_log_in_small_steps_and_the_newest_stays() {
+    let dir = Dir::new();
+    let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000));
+    let store = Store::open(&OpenOptions::new(&dir.0, clock.clone())).unwrap();
+    let users = store.catalog().find("users").unwrap().id.clone();
+    let touch = async |count: usize| {
+        for _ in 0..count {
+            let users = users.clone();
+            store.write(move |tx| tx.touched(&users)).await.unwrap();
+        }
+    };
+    touch(300).await;
+
+    clock.advance(Duration::from_secs(25 * 60 * 60));
+    touch(300).await;
+
+    let (start, end) = store
+        .read(|tx| Ok::<_, StoreError>((tx.log_start()?, tx.log_end()?)))
+        .await
+        .unwrap();
+    assert_eq!(start.0, 301);
+    assert_eq!(end, store.head().position);
+}
