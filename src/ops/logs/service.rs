@@ -1,25 +1,19 @@
 //! Taking lines, writing them in batches, and answering questions about them.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use compact_str::CompactString;
-use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::entry::{Entry, Request};
+use super::query::{LogHour, LogList, LogRow, SHAPE, list, rows, stats};
 use crate::call::Call;
-use crate::expr::{BindError, Catalog, Guard};
 use crate::kit::clock::Clock;
 use crate::kit::limits::{LOG_BATCH_MAX, LOG_DELAY_SECS, LOG_QUEUE_MAX};
 use crate::kit::paging::Paging;
 use crate::kit::task::Task;
-use crate::kit::value::{Columns, Value};
 use crate::ops::{Error, Settings};
-use crate::schema::field::{JsonOptions, NumberOptions, TextOptions};
-use crate::schema::{Collection, CollectionId, Field, FieldKind, Kind, Rules};
-use crate::store::{self, LogTx, Page, Select};
+use crate::store::{self, Select};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -43,34 +37,6 @@ enum Message {
     Entry(Box<Entry>),
     /// Write everything now and say when it is done.
     Flush(oneshot::Sender<()>),
-}
-
-/// One line as it is answered; keys in this order.
-#[derive(Debug, Serialize)]
-pub struct LogRow {
-    id: CompactString,
-    created: CompactString,
-    data: Box<RawValue>,
-    message: String,
-    level: i64,
-}
-
-/// A page of lines as it is answered.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LogList {
-    items: Vec<LogRow>,
-    page: u64,
-    per_page: u32,
-    total_items: i64,
-    total_pages: i64,
-}
-
-/// Lines of one hour.
-#[derive(Debug, Serialize)]
-pub struct LogHour {
-    date: CompactString,
-    total: u64,
 }
 
 impl Logs {
@@ -262,145 +228,4 @@ fn take_waiting(
         }
     }
     None
-}
-
-/// A failure of a question, before it is said in the words of its endpoint.
-enum Trouble {
-    Bind,
-    Other(Error),
-}
-
-impl Trouble {
-    fn unless_bound(self, message: &'static str) -> Error {
-        match self {
-            Self::Bind => Error::BadQuery(message),
-            Self::Other(error) => error,
-        }
-    }
-}
-
-impl From<BindError> for Trouble {
-    fn from(_: BindError) -> Self {
-        Self::Bind
-    }
-}
-
-impl From<store::StoreError> for Trouble {
-    fn from(error: store::StoreError) -> Self {
-        Self::Other(error.into())
-    }
-}
-
-fn list(tx: &LogTx<'_>, call: &Call, paging: Paging) -> Result<LogList, Trouble> {
-    let catalog = tx.catalog();
-    let mut select = Select::all(catalog, call, &SHAPE);
-    let filter = filter(catalog, call)?;
-    select.filter = filter.as_ref();
-    let sort = match call.query("sort") {
-        None | Some("") => None,
-        Some(text) => Some(catalog.sort(&SHAPE, text, Guard::Trusted)?),
-    };
-    select.sort = sort.as_ref();
-    let (mut total_items, mut total_pages) = (-1, -1);
-    if !paging.skip_total {
-        let total = tx.count(&select)?;
-        total_items = i64::try_from(total).unwrap_or(i64::MAX);
-        total_pages = i64::try_from(paging.pages(total)).unwrap_or(i64::MAX);
-    }
-    select.page = Some(Page {
-        offset: paging.offset(),
-        limit: u64::from(paging.per_page),
-    });
-    Ok(LogList {
-        items: rows(tx, &select)?,
-        page: paging.page,
-        per_page: paging.per_page,
-        total_items,
-        total_pages,
-    })
-}
-
-fn stats(tx: &LogTx<'_>, call: &Call) -> Result<Vec<LogHour>, Trouble> {
-    let mut select = Select::all(tx.catalog(), call, &SHAPE);
-    let filter = filter(tx.catalog(), call)?;
-    select.filter = filter.as_ref();
-    let hours = tx.hourly(&select)?;
-    Ok(hours
-        .into_iter()
-        .map(|(date, total)| LogHour { date, total })
-        .collect())
-}
-
-fn filter(catalog: &Catalog, call: &Call) -> Result<Option<crate::expr::Filter>, BindError> {
-    match call.query("filter") {
-        None | Some("") => Ok(None),
-        Some(text) => catalog.filter(&SHAPE, text, Guard::Trusted).map(Some),
-    }
-}
-
-fn rows(tx: &LogTx<'_>, select: &Select<'_>) -> Result<Vec<LogRow>, store::StoreError> {
-    let mut rows = Vec::new();
-    tx.for_each(select, &mut |row| rows.push(log_row(row)))?;
-    Ok(rows)
-}
-
-/// The cells stand in the order of the fields of [`SHAPE`].
-fn log_row(row: &dyn Columns) -> LogRow {
-    let text = |index| match row.cell(index).to_value() {
-        Value::Text(text) => text,
-        Value::Null | Value::Int(_) | Value::Real(_) | Value::Blob(_) => CompactString::default(),
-    };
-    let level = match row.cell(2).to_value() {
-        Value::Int(n) => n,
-        Value::Null | Value::Real(_) | Value::Text(_) | Value::Blob(_) => 0,
-    };
-    let data = RawValue::from_string(text(4).into()).unwrap_or_else(|_| RawValue::NULL.to_owned());
-    LogRow {
-        id: text(0),
-        created: text(1),
-        level,
-        message: text(3).into(),
-        data,
-    }
-}
-
-/// The table of logs as a collection, so that the filter language can speak about it.
-static SHAPE: LazyLock<Arc<Collection>> = LazyLock::new(|| {
-    let text = |name: &str, primary_key| {
-        let options = TextOptions {
-            primary_key,
-            ..TextOptions::default()
-        };
-        field(name, FieldKind::Text(options))
-    };
-    Arc::new(Collection {
-        id: CollectionId::new("_logs"),
-        name: CompactString::const_new("_logs"),
-        system: true,
-        kind: Kind::Base,
-        fields: vec![
-            text("id", true),
-            text("created", false),
-            field("level", FieldKind::Number(NumberOptions::default())),
-            text("message", false),
-            field("data", FieldKind::Json(JsonOptions::default())),
-        ],
-        indexes: Vec::new(),
-        rules: Rules::default(),
-        created: CompactString::default(),
-        updated: CompactString::default(),
-    })
-});
-
-fn field(name: &str, kind: FieldKind) -> Field {
-    Field {
-        id: name.into(),
-        name: name.into(),
-        system: true,
-        hidden: false,
-        presentable: false,
-        help: String::new(),
-        required: false,
-        kind,
-    }
 }
