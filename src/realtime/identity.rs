@@ -127,6 +127,9 @@ impl Inner {
     pub(super) fn expire(&self) {
         let now = self.clock.now();
         let mut roster = self.roster.lock();
+        if roster.first_expiry().is_none_or(|first| first > now) {
+            return;
+        }
         let expired: Vec<ClientId> = roster
             .clients()
             .filter(|(_, client)| match &client.actor {
@@ -138,6 +141,7 @@ impl Inner {
         for id in expired {
             self.sign_out(&mut roster, &id);
         }
+        roster.find_first_expiry();
     }
 
     fn sign_out(&self, roster: &mut Roster, id: &ClientId) {

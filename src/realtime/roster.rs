@@ -11,6 +11,7 @@ use super::client::{ClientId, Outbox, Transport};
 use super::topic::Topic;
 use crate::call::Actor;
 use crate::expr::Catalog;
+use crate::kit::time::Timestamp;
 use crate::realtime::judge;
 use crate::schema::{CollectionId, RecordId};
 use crate::store::Position;
@@ -94,6 +95,8 @@ pub(super) struct Roster {
     clients: HashMap<ClientId, Client>,
     topics: HashMap<TopicKey, HashMap<GroupKey, Group>>,
     people: HashMap<(CollectionId, RecordId), HashSet<ClientId>>,
+    /// No token ends before this.
+    first_expiry: Option<Timestamp>,
 }
 
 impl Roster {
@@ -133,6 +136,16 @@ impl Roster {
 
     pub(super) fn clients(&self) -> impl Iterator<Item = (&ClientId, &Client)> {
         self.clients.iter()
+    }
+
+    /// No token ends before this; none ends at all where there is none.
+    pub(super) fn first_expiry(&self) -> Option<Timestamp> {
+        self.first_expiry
+    }
+
+    /// Looks at every token again.
+    pub(super) fn find_first_expiry(&mut self) {
+        self.first_expiry = self.clients.values().filter_map(|c| expiry(&c.actor)).min();
     }
 
     /// The connections signed in as a record.
@@ -249,6 +262,10 @@ impl Roster {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
+        self.first_expiry = [self.first_expiry, expiry(&actor)]
+            .into_iter()
+            .flatten()
+            .min();
         let person = actor
             .record()
             .map(|record| (record.collection().id.clone(), RecordId::new(record.id())));
@@ -359,6 +376,13 @@ impl Roster {
                 self.people.remove(&key);
             }
         }
+    }
+}
+
+fn expiry(actor: &Actor) -> Option<Timestamp> {
+    match actor {
+        Actor::Guest => None,
+        Actor::Auth(identity) => identity.expires,
     }
 }
 

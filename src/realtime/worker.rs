@@ -57,6 +57,8 @@ impl Inner {
     }
 
     fn turn(&self, taken: Taken, pending: &mut VecDeque<Change>) {
+        // Before anything is judged: a token that has run out counts no more.
+        self.expire();
         let done = match taken {
             Taken::Closed => Ok(()),
             Taken::Quiet => {
@@ -72,7 +74,6 @@ impl Inner {
         if let Err(error) = done {
             self.give_up(pending, &error);
         }
-        self.expire();
     }
 
     /// From now on the ring fills; everything committed before is in the snapshot.
