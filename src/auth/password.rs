@@ -3,9 +3,8 @@
 
 use std::num::NonZero;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::oneshot;
 
@@ -16,6 +15,9 @@ use crate::kit::limits::{
 const MEMORY_KIB: u32 = 19_456;
 const ROUNDS: u32 = 2;
 const LANES: u32 = 1;
+const VERSION: Version = Version::V0x13;
+/// Allocations past 32 MiB are never kept by the C library's allocator.
+const UNKEPT_KIB: usize = 33 << 10;
 /// bcrypt reads no further; a longer password was never hashed by it.
 const BCRYPT_PASSWORD_BYTES_MAX: usize = 72;
 const BCRYPT_COST: u32 = 10;
@@ -56,11 +58,13 @@ pub fn hash(scheme: Scheme, password: &str) -> Result<String, HashError> {
             bcrypt::hash(password, BCRYPT_COST).map_err(|_| HashError::Failed)
         }
         Scheme::Bcrypt | Scheme::Argon2id => {
+            let params = Params::new(MEMORY_KIB, ROUNDS, LANES, None);
             let salt = crate::kit::id::random_bytes::<16>();
-            argon2id()?
-                .hash_password_with_salt(password.as_bytes(), &salt)
+            params
+                .ok()
+                .and_then(|params| argon2id(params, &salt, password))
                 .map(|hash| hash.to_string())
-                .map_err(|_| HashError::Failed)
+                .ok_or(HashError::Failed)
         }
     }
 }
@@ -82,9 +86,15 @@ pub fn verify(hash: &str, password: &str) -> bool {
     {
         return false;
     }
-    Argon2::default()
-        .verify_password(password.as_bytes(), &parsed)
-        .is_ok()
+    // Only what we make: other variants of argon2 were never written by anybody who kept this table.
+    let is_ours = parsed.algorithm.as_str() == "argon2id" && parsed.version == Some(VERSION.into());
+    let (true, Some(salt), Some(expected)) = (is_ours, &parsed.salt, &parsed.hash) else {
+        return false;
+    };
+    // Comparing outputs takes the same time for all of them.
+    argon2id(params, salt, password)
+        .and_then(|made| made.hash)
+        .is_some_and(|made| made == *expected)
 }
 
 fn verify_bcrypt(hash: &str, password: &str) -> bool {
@@ -112,9 +122,28 @@ pub fn needs_upgrade(scheme: Scheme, hash: &str) -> bool {
         || params.t_cost() < ROUNDS
 }
 
-fn argon2id() -> Result<Argon2<'static>, HashError> {
-    let params = Params::new(MEMORY_KIB, ROUNDS, LANES, None).map_err(|_| HashError::Failed)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+/// The hash of `password`; `None` when the parameters or the salt cannot be used.
+fn argon2id(params: Params, salt: &[u8], password: &str) -> Option<PasswordHash> {
+    let mut output = [0; Output::MAX_LENGTH];
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let output = output.get_mut(..length)?;
+    let texts = ParamsString::try_from(&params).ok()?;
+    let blocks = params.block_count();
+    // Room for more than is used, and never touched: allocators keep what they freed once and hand it out again, but
+    // give blocks of this size straight back to the system. A server that is idle should not hold 19 MiB a thread.
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(blocks.max(UNKEPT_KIB)).ok()?;
+    memory.resize(blocks, Block::new());
+    Argon2::new(Algorithm::Argon2id, VERSION, params)
+        .hash_password_into_with_memory(password.as_bytes(), salt, output, &mut memory)
+        .ok()?;
+    Some(PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(VERSION.into()),
+        params: texts,
+        salt: Some(Salt::new(salt).ok()?),
+        hash: Some(Output::new(output).ok()?),
+    })
 }
 
 type Job = Box<dyn FnOnce() + Send>;
