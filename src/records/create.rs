@@ -76,6 +76,7 @@ pub fn judge(tx: &ReadTx<'_>, call: &Call, draft: &Draft) -> Result<Record, Erro
 /// # Errors
 /// As [`judge`]; and values that must be unique and are not.
 pub fn create(tx: &mut WriteTx<'_>, call: &Call, draft: &Draft) -> Result<Record, Error> {
+    draft.still_fits(tx.catalog())?;
     let record = judge(tx, call, draft)?;
     tx.insert(&record).map_err(|error| {
         taken(record.collection(), error).map_or_else(Error::Store, Error::Create)

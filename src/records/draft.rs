@@ -6,12 +6,14 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use crate::call::Call;
+use crate::expr::Catalog;
 use crate::files::Upload;
 use crate::files::name::stored_name;
 use crate::kit::json::{Json, JsonMap};
 use crate::kit::value::Value;
 use crate::schema::field::{self, Modifier, keys_in_order, resolve_key};
 use crate::schema::{Collection, FieldKind, Record};
+use crate::store::StoreError;
 
 /// The body of a create or update: plain values, and files by the name of their part.
 #[derive(Clone, Debug, Default)]
@@ -157,11 +159,16 @@ impl Draft {
         &self.collection
     }
 
-    /// The same for another state of the collection: fields are found again by name. Only when the schema changed
-    /// between the request's arrival and its turn.
-    #[must_use]
-    pub fn is_for(&self, collection: &Arc<Collection>) -> bool {
-        Arc::ptr_eq(&self.collection, collection)
+    /// Whether the collection is still as it was when the submission was understood: positions of fields depend on it.
+    ///
+    /// # Errors
+    /// That the database is busy: the same request finds the new schema when it is sent again.
+    pub fn still_fits(&self, catalog: &Catalog) -> Result<(), StoreError> {
+        let current = catalog.by_id(&self.collection.id);
+        if current.is_some_and(|c| Arc::ptr_eq(c, &self.collection) || *c == self.collection) {
+            return Ok(());
+        }
+        Err(StoreError::Busy)
     }
 
     /// `base` with everything applied. A password cell holds its hash, or a placeholder while there is none.

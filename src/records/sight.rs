@@ -43,13 +43,20 @@ impl<'a> Sight<'a> {
     #[must_use]
     pub fn lens(&self, collection: &Arc<Collection>) -> Lens<'a> {
         let superuser = self.call.actor.is_superuser();
+        let layout = self.tx.catalog().layout(collection);
+        let shown = layout
+            .entries()
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| shows(collection, superuser, entry.slot))
+            .map(|(at, _)| at)
+            .collect();
         Lens {
             tx: self.tx,
             call: self.call,
-            layout: self.tx.catalog().layout(collection),
-            superuser,
+            layout,
+            shown,
             emails: self.emails(collection, superuser),
-            only: None,
             collection: Arc::clone(collection),
         }
     }
@@ -109,76 +116,63 @@ pub struct Lens<'a> {
     call: &'a Call,
     collection: Arc<Collection>,
     layout: Arc<Layout>,
-    superuser: bool,
+    /// Which entries of the layout this caller sees at all, in order: found once for all rows.
+    shown: Vec<usize>,
     emails: Emails,
-    only: Option<Vec<bool>>,
+}
+
+/// Whether a caller sees what stands in `slot` at all. Hash and token key of accounts are nobody's to see.
+fn shows(collection: &Collection, superuser: bool, slot: Slot) -> bool {
+    let Slot::Field(index) = slot else {
+        return true;
+    };
+    let field = &collection.fields[index];
+    if collection.is_auth() && matches!(field.name.as_str(), "password" | "tokenKey") {
+        return false;
+    }
+    superuser || !field.hidden
 }
 
 impl Lens<'_> {
-    /// Narrows the answer to the keys named: a column mask made once, for pickers of plain names.
+    /// Narrows the answer to the keys named.
     #[must_use]
     pub fn only(mut self, names: &[String]) -> Self {
-        self.only = Some(
-            self.layout
-                .entries()
-                .iter()
-                .map(|entry| names.iter().any(|name| *name == entry.name))
-                .collect(),
-        );
+        let entries = self.layout.entries();
+        self.shown
+            .retain(|&at| names.iter().any(|name| *name == entries[at].name));
         self
     }
 
     /// Appends `row` as a JSON object with its keys in alphabetical order. `expand` is the encoded `expand` object.
     pub fn write(&self, row: &dyn Columns, expand: Option<&[u8]>, out: &mut Vec<u8>) {
         let hidden_email = self.hidden_email(row);
-        out.push(b'{');
-        let mut first = true;
-        for (at, entry) in self.layout.entries().iter().enumerate() {
-            if self.only.as_ref().is_some_and(|only| !only[at]) {
+        let entries = self.layout.entries();
+        let mut separator = b'{';
+        for entry in self.shown.iter().map(|&at| &entries[at]) {
+            let absent = match entry.slot {
+                Slot::Field(index) => hidden_email == Some(index),
+                Slot::Expand => expand.is_none(),
+                Slot::CollectionId | Slot::CollectionName => false,
+            };
+            if absent {
                 continue;
             }
-            let begins = out.len();
-            if !first {
-                out.push(b',');
-            }
+            out.push(separator);
+            separator = b',';
+            out.extend_from_slice(&entry.key);
             match entry.slot {
                 Slot::Field(index) => {
-                    let field = &self.collection.fields[index];
-                    if !self.shows(field) || hidden_email == Some(index) {
-                        out.truncate(begins);
-                        continue;
-                    }
-                    out.extend_from_slice(&entry.key);
-                    field::write_json(field, row.cell(index), out);
+                    field::write_json(&self.collection.fields[index], row.cell(index), out);
                 }
-                Slot::CollectionId => {
-                    out.extend_from_slice(&entry.key);
-                    json::write_str(self.collection.id.as_str(), out);
-                }
-                Slot::CollectionName => {
-                    out.extend_from_slice(&entry.key);
-                    json::write_str(&self.collection.name, out);
-                }
-                Slot::Expand => {
-                    let Some(expand) = expand else {
-                        out.truncate(begins);
-                        continue;
-                    };
-                    out.extend_from_slice(&entry.key);
-                    out.extend_from_slice(expand);
-                }
+                Slot::CollectionId => json::write_str(self.collection.id.as_str(), out),
+                Slot::CollectionName => json::write_str(&self.collection.name, out),
+                Slot::Expand => out.extend_from_slice(expand.unwrap_or(b"{}")),
             }
-            first = false;
+        }
+        if separator == b'{' {
+            out.push(b'{');
         }
         out.push(b'}');
-    }
-
-    /// Whether the caller sees `field` at all. Hash and token key of accounts are nobody's to see.
-    fn shows(&self, field: &crate::schema::Field) -> bool {
-        if self.collection.is_auth() && matches!(field.name.as_str(), "password" | "tokenKey") {
-            return false;
-        }
-        self.superuser || !field.hidden
     }
 
     /// The position of the e-mail address when this caller must not see that of `row`.

@@ -63,6 +63,7 @@ pub fn update(
     draft: &Draft,
     proven: impl FnOnce(&str) -> bool,
 ) -> Result<Judged, Error> {
+    draft.still_fits(tx.catalog())?;
     let Judged { before, mut after } = judge(tx, call, id, draft, proven)?;
     if before.collection().is_auth() {
         account::before_update(tx, call, &before, &mut after)?;
