@@ -1,6 +1,7 @@
 //! The embedded engine: one writer thread with group commit, reader threads, WAL.
 
 mod checkpoint;
+mod columns;
 mod connection;
 mod console;
 mod ddl;
