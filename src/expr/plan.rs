@@ -6,6 +6,7 @@ use super::bound::{Bound, Compare, Join, JoinId, Node, Reads};
 use super::compare;
 use super::request::Known;
 use crate::call::Call;
+use crate::kit::limits::LIKE_BYTES_MAX;
 
 use super::leaf::{Leaf, Side};
 
@@ -68,6 +69,10 @@ fn one_or(mut parts: Vec<Plan>, empty: bool, many: fn(Vec<Plan>) -> Plan) -> Pla
 fn leaf(compare: &Compare, joins: &[Join], call: &Call) -> Plan {
     let left = settle_changed(Side::new(&compare.left, call));
     let right = settle_changed(Side::new(&compare.right, call));
+    let too_long = |known: &Known| compare::pattern(known).text_or_empty().len() > LIKE_BYTES_MAX;
+    if matches!(compare.op, Op::Like | Op::NotLike) && right.known().is_some_and(too_long) {
+        return Plan::Known(false);
+    }
     if let (Side::Known(left), Side::Known(right)) = (&left, &right) {
         return Plan::Known(compare::compare(left, compare.op, right) == Some(true));
     }

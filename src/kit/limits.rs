@@ -42,6 +42,8 @@ pub const FUNCTION_DEPTH_MAX: usize = 3;
 pub const FUNCTION_ARGS_MAX: usize = 10;
 /// Compiled expressions that one schema keeps by their text; past it all are dropped and compiled again when asked for.
 pub const EXPR_CACHE_MAX: usize = 2_000;
+/// Bytes of a LIKE pattern that a request submits: SQLite's own bound; a longer one matches nothing.
+pub const LIKE_BYTES_MAX: usize = 50_000;
 /// Rows known by id up to which a filter probes other tables for each, instead of computing sets of matching records.
 pub const PROBED_ROWS_MAX: usize = 64;
 /// Combinations of list items that an expression is judged over in memory; past it the database judges.

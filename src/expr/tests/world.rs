@@ -107,6 +107,7 @@ fn schema() -> Schema {
     Schema::new(1, collections.into_iter().map(Arc::new).collect())
 }
 
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn records() -> Vec<(&'static str, Json)> {
     let text = |value: Json| Json::from(value.to_string());
     let list = |ids: &str| text(ids.split_whitespace().collect::<Vec<_>>().into());
