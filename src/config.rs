@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::auth::password::Scheme;
@@ -98,7 +99,7 @@ pub struct Common {
     #[arg(long, env = "BURROW_DIR", global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Print logs to the console, whatever their level
-    #[arg(long, env = "BURROW_DEV", global = true, num_args = 0..=1, require_equals = true,
+    #[arg(long, env = "BURROW_DEV", value_parser = BoolishValueParser::new(), global = true, num_args = 0..=1, require_equals = true,
         default_value_t = false, default_missing_value = "true", value_name = "BOOL")]
     dev: bool,
     /// Name of the variable with the key (16, 24 or 32 bytes) that settings are encrypted with
@@ -116,14 +117,14 @@ pub struct Common {
         default_value_t = limits::READ_SECS_MAX, value_name = "SECONDS")]
     query_timeout: u64,
     /// Hash new passwords with bcrypt, so that PocketBase can read them
-    #[arg(long = "keep-bcrypt", env = "BURROW_KEEP_BCRYPT", global = true)]
+    #[arg(long = "keep-bcrypt", env = "BURROW_KEEP_BCRYPT", value_parser = BoolishValueParser::new(), global = true)]
     keep_bcrypt: bool,
     /// `full` survives a power failure at every commit, `normal` the end of the process
     #[arg(long, env = "BURROW_DURABILITY", global = true, value_enum,
         default_value_t = Durability::Normal, value_name = "HOW")]
     durability: Durability,
     /// Open a directory of PocketBase without copying its databases first
-    #[arg(long = "no-safety-copy", env = "BURROW_NO_SAFETY_COPY", global = true)]
+    #[arg(long = "no-safety-copy", env = "BURROW_NO_SAFETY_COPY", value_parser = BoolishValueParser::new(), global = true)]
     no_safety_copy: bool,
     /// Form of log lines on the console
     #[arg(long = "log-format", env = "BURROW_LOG_FORMAT", global = true, value_enum,
@@ -141,7 +142,7 @@ pub struct Common {
     )]
     hooks_dir: Option<PathBuf>,
     /// Accepted for PocketBase's sake
-    #[arg(long = "hooksWatch", global = true, hide = true, num_args = 0..=1,
+    #[arg(long = "hooksWatch", value_parser = BoolishValueParser::new(), global = true, hide = true, num_args = 0..=1,
         require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     hooks_watch: Option<bool>,
     /// Accepted for PocketBase's sake
@@ -156,11 +157,11 @@ pub struct Common {
     )]
     migrations_dir: Option<PathBuf>,
     /// Accepted for PocketBase's sake: changes of collections are not written to files yet
-    #[arg(long, env = "BURROW_AUTOMIGRATE", global = true, hide = true, num_args = 0..=1,
+    #[arg(long, env = "BURROW_AUTOMIGRATE", value_parser = BoolishValueParser::new(), global = true, hide = true, num_args = 0..=1,
         require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     automigrate: Option<bool>,
     /// Start although there are hooks or migrations, which this version cannot run
-    #[arg(long = "without-hooks", env = "BURROW_WITHOUT_HOOKS", global = true)]
+    #[arg(long = "without-hooks", env = "BURROW_WITHOUT_HOOKS", value_parser = BoolishValueParser::new(), global = true)]
     pub without_hooks: bool,
     /// Directory of static files [default: burrow_public, or pb_public where only that exists]
     #[arg(
@@ -171,7 +172,7 @@ pub struct Common {
     )]
     public_dir: Option<PathBuf>,
     /// Answer missing static files with index.html
-    #[arg(long = "indexFallback", env = "BURROW_INDEX_FALLBACK", global = true, num_args = 0..=1,
+    #[arg(long = "indexFallback", env = "BURROW_INDEX_FALLBACK", value_parser = BoolishValueParser::new(), global = true, num_args = 0..=1,
         require_equals = true, default_value_t = true, default_missing_value = "true",
         action = ArgAction::Set, value_name = "BOOL")]
     index_fallback: bool,
