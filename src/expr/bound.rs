@@ -16,8 +16,10 @@ pub(super) type JoinId = usize;
 /// How SQLite prepares a value for a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Affinity {
-    /// Results of functions, bound values, and columns without a declared type.
+    /// Results of functions and bound values: they take that of the other side.
     None,
+    /// Columns without a declared type, such as the items of a list: a text column leaves them as they are.
+    Blob,
     /// Text columns.
     Text,
     /// Number, bool and JSON columns.

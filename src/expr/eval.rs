@@ -214,7 +214,11 @@ impl Rows<'_> {
 fn known_item(column: &Column, value: &Value) -> Known {
     Known {
         value: lowered(column, value.clone()),
-        affinity: Affinity::None,
+        affinity: if column.lower {
+            Affinity::None
+        } else {
+            Affinity::Blob
+        },
         column: true,
         raw: false,
     }

@@ -191,7 +191,7 @@ impl Writer<'_> {
     /// A field of the signed-in record compares like its column.
     pub(super) fn known(&mut self, known: &Known) {
         let cast = match known.affinity {
-            Affinity::None => {
+            Affinity::None | Affinity::Blob => {
                 self.sql.arg(known.value.clone());
                 return;
             }
