@@ -192,7 +192,9 @@ impl Stream {
                 let data = lines[2].strip_prefix("data:").unwrap();
                 return (name, serde_json::from_str(data).unwrap());
             }
-            let more = self.chunk().expect("the stream ended");
+            let Some(more) = self.chunk() else {
+                panic!("the stream ended");
+            };
             self.text.push_str(&more);
         }
     }
