@@ -91,7 +91,7 @@ impl App {
         let auth = Auth::new(store.clone(), passwords.clone(), settings.clone());
         let records = Records::new(store.clone(), passwords, files.clone());
         let hub = Hub::start(&store, clock.clone())?;
-        let collections = Collections::new(store.clone(), files.clone());
+        let collections = Collections::new(store.clone(), files.clone(), settings.clone());
         Ok(Self::new(Services {
             config,
             clock,

@@ -9,6 +9,7 @@ use crate::call::Call;
 use crate::files::{Files, RecordKey};
 use crate::kit::json::JsonMap;
 use crate::kit::limits::WRITE_ALONE_SECS_MAX;
+use crate::ops::Settings;
 use crate::records;
 use crate::records::remove::{Gone, remove};
 use crate::schema::{Collection, Draft, DraftError, Kind};
@@ -19,13 +20,18 @@ use crate::store::{Select, Store, WriteTx};
 pub struct Collections {
     store: Store,
     files: Files,
+    settings: Settings,
 }
 
 impl Collections {
-    /// Over a store and the files of its records.
+    /// Over a store, the files of its records, and the settings that name collections.
     #[must_use]
-    pub fn new(store: Store, files: Files) -> Self {
-        Self { store, files }
+    pub fn new(store: Store, files: Files, settings: Settings) -> Self {
+        Self {
+            store,
+            files,
+            settings,
+        }
     }
 
     /// One page of collections, encoded.
@@ -77,21 +83,45 @@ impl Collections {
         payload: JsonMap,
     ) -> Result<Arc<Collection>, Error> {
         let (name, now) = (name_or_id.to_owned(), call.now);
-        self.alone(move |tx| {
-            let catalog = Arc::clone(tx.catalog());
-            let old = catalog.find(&name).ok_or(Error::NotFound)?;
-            let draft = Draft::update(old, &payload).map_err(|_| Error::Unreadable)?;
-            let id = &draft.collection.id;
-            if *id != old.id && catalog.by_id(id).is_none() {
-                return Err(Error::NotFound);
-            }
-            save(tx, draft, Some(old), now).map_err(|error| match error {
-                SaveError::Invalid(errors) => Error::Update(errors),
-                SaveError::Raw(text) => Error::UpdateRaw(text),
-                SaveError::Store(error) => Error::Store(error),
+        let (old, new) = self
+            .alone(move |tx| {
+                let catalog = Arc::clone(tx.catalog());
+                let old = catalog.find(&name).ok_or(Error::NotFound)?;
+                let draft = Draft::update(old, &payload).map_err(|_| Error::Unreadable)?;
+                let id = &draft.collection.id;
+                if *id != old.id && catalog.by_id(id).is_none() {
+                    return Err(Error::NotFound);
+                }
+                let new = save(tx, draft, Some(old), now).map_err(|error| match error {
+                    SaveError::Invalid(errors) => Error::Update(errors),
+                    SaveError::Raw(text) => Error::UpdateRaw(text),
+                    SaveError::Store(error) => Error::Store(error),
+                })?;
+                Ok((Arc::clone(old), new))
             })
-        })
-        .await
+            .await?;
+        if old.name != new.name {
+            self.follow_rename(&old.name, &new.name).await;
+        }
+        Ok(new)
+    }
+
+    /// Labels of rate limits name collections. The rename stands whether or not they can follow.
+    async fn follow_rename(&self, old: &str, new: &str) {
+        let renamed = self.settings.edit(|document| {
+            for rule in &mut document.rate_limits.rules {
+                let action = rule
+                    .label
+                    .strip_prefix(old)
+                    .and_then(|rest| rest.strip_prefix(':'));
+                if let Some(action) = action {
+                    rule.label = format!("{new}:{action}");
+                }
+            }
+        });
+        if let Err(error) = renamed.await {
+            tracing::error!(%error, %old, %new, "rate limits still name the collection by its old name");
+        }
     }
 
     /// Removes a collection with its records; their files follow in the background.

@@ -371,3 +371,26 @@ fn lists_of_collections_are_filtered_by_six_fields() {
         );
     }
 }
+
+#[test]
+fn rate_limits_follow_a_collection_to_its_new_name() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    sue.post(COLLECTIONS, &json!({"name": "old"})).ok();
+    let rule =
+        |label: &str| json!({"label": label, "audience": "", "duration": 5, "maxRequests": 7});
+    let rules = json!([rule("old:list"), rule("older:list"), rule("*:list")]);
+    sue.patch("/api/settings", &json!({"rateLimits": {"rules": rules}}))
+        .ok();
+
+    sue.patch(&at("old"), &json!({"name": "new"})).ok();
+
+    let settings = sue.get("/api/settings").ok();
+    let labels: Vec<_> = settings["rateLimits"]["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| rule["label"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(labels, ["new:list", "older:list", "*:list"]);
+}
