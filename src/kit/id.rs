@@ -1,5 +1,7 @@
 //! Random identifiers from the operating system's generator: no time, no counter, nothing to guess.
 
+use std::cell::RefCell;
+
 use compact_str::CompactString;
 
 /// `[a-z0-9]`, the alphabet of record ids.
@@ -42,6 +44,42 @@ pub fn random(len: usize, alphabet: &[u8]) -> CompactString {
         }
     }
     out
+}
+
+/// A random number below `bound`, 0 when that is 0. The bias, one in 2^32 / `bound`, is far below what anybody could see.
+///
+/// # Panics
+/// As [`random`].
+#[must_use]
+pub fn below(bound: u32) -> u32 {
+    POOL.with_borrow_mut(|pool| u32::from_le_bytes(pool.take())) % bound.max(1)
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL_BYTES], used: POOL_BYTES }) };
+}
+
+/// Bytes that are fetched from the operating system at a time: a generated id asks for many small numbers.
+const POOL_BYTES: usize = 512;
+
+struct Pool {
+    bytes: [u8; POOL_BYTES],
+    used: usize,
+}
+
+impl Pool {
+    fn take(&mut self) -> [u8; 4] {
+        if self.used + 4 > POOL_BYTES {
+            self.bytes = random_bytes();
+            self.used = 0;
+        }
+        let mut taken = [0; 4];
+        // What was given out is wiped, so that it cannot be given twice or be found here later.
+        taken.copy_from_slice(&self.bytes[self.used..self.used + 4]);
+        self.bytes[self.used..self.used + 4].fill(0);
+        self.used += 4;
+        taken
+    }
 }
 
 /// `N` random bytes.

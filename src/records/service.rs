@@ -157,7 +157,7 @@ impl Records {
         let asker = call.clone();
         let made = self
             .store
-            .write(move |tx| {
+            .write_short(move |tx| {
                 let record = create::create(tx, &asker, &draft)?;
                 view::encode(tx, &asker, record.collection(), &record)
             })
@@ -199,7 +199,7 @@ impl Records {
         let (asker, id) = (call.clone(), CompactString::from(id));
         let changed: Result<_, Error> = self
             .store
-            .write(move |tx| {
+            .write_short(move |tx| {
                 let judged = update::update(tx, &asker, &id, &draft, |hash| draft.proves(hash))?;
                 let body = view::encode(tx, &asker, judged.after.collection(), &judged.after)?;
                 Ok((body, blobs::dropped(&judged.before, &judged.after)))

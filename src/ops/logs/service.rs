@@ -158,16 +158,37 @@ impl Logs {
     }
 }
 
+/// How often messages are taken while some wait to be written: to be woken by each would cost requests more than the log.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Nothing came for a while.
+struct Quiet;
+
 /// Collects messages and writes them together: when there are many, when it has been quiet, or when asked to.
 async fn write(stored: store::Logs, settings: Settings, mut messages: mpsc::Receiver<Message>) {
     let mut waiting = Vec::new();
     let mut done = None;
+    let mut quiet = Duration::ZERO;
     loop {
-        let quiet = Duration::from_secs(LOG_DELAY_SECS);
         let next = if waiting.is_empty() {
+            quiet = Duration::ZERO;
             Ok(messages.recv().await)
         } else {
-            tokio::time::timeout(quiet, messages.recv()).await
+            tokio::time::sleep(LOOK_EVERY).await;
+            match messages.try_recv() {
+                Ok(message) => {
+                    quiet = Duration::ZERO;
+                    Ok(Some(message))
+                }
+                Err(mpsc::error::TryRecvError::Disconnected) => Ok(None),
+                Err(mpsc::error::TryRecvError::Empty) => {
+                    quiet += LOOK_EVERY;
+                    if quiet < Duration::from_secs(LOG_DELAY_SECS) {
+                        continue;
+                    }
+                    Err(Quiet)
+                }
+            }
         };
         let ended = match next {
             Ok(Some(Message::Flush(sender))) => {
@@ -176,14 +197,14 @@ async fn write(stored: store::Logs, settings: Settings, mut messages: mpsc::Rece
             }
             Ok(Some(message)) => {
                 waiting.push(message);
-                if waiting.len() < LOG_BATCH_MAX {
+                done = take_waiting(&mut messages, &mut waiting);
+                if waiting.len() < LOG_BATCH_MAX && done.is_none() {
                     continue;
                 }
-                done = take_waiting(&mut messages, &mut waiting);
                 false
             }
             Ok(None) => true,
-            Err(_quiet) => false,
+            Err(Quiet) => false,
         };
         let batch = std::mem::take(&mut waiting);
         if !batch.is_empty() {

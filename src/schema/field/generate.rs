@@ -110,7 +110,7 @@ fn pick(ranges: &[(char, char)]) -> Result<char, String> {
 
 /// A random number below `bound`, 0 when that is 0. The bias is far below what anybody could see.
 fn below(bound: u32) -> u32 {
-    u32::from_le_bytes(id::random_bytes()) % bound.max(1)
+    id::below(bound)
 }
 
 /// The number that the contract's messages give to an anchor.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::checkpoint::Checkpointer;
 use super::connection::{Link, Role};
 use super::job::{Job, Work};
 use super::readers::{Readers, Sizes};
-use super::writer::{Shared, Writer};
+use super::writer::{self, Desk, Shared, Writer};
 use super::{ReadTx, Snapshot, WriteTx, log, schema_rows};
 use crate::expr::Catalog;
 use crate::kit::clock::Clock;
@@ -66,6 +66,9 @@ impl OpenOptions {
     }
 }
 
+/// After two writers met, so many short writes go to the writer's thread, which lets them share COMMITs.
+const CROWDED_WRITES: u32 = 64;
+
 /// The open database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
@@ -79,6 +82,10 @@ struct Inner {
     cursors: CursorSeal,
     logs: Logs,
     jobs: Sender<Job>,
+    desk: Arc<Desk>,
+    /// Short writes that go to the writer's thread before one is tried at once again.
+    crowded: AtomicU32,
+    durable: bool,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
     checkpointer: Checkpointer,
@@ -117,10 +124,12 @@ impl Store {
             clock: options.clock.clone(),
         });
         let (jobs, queue) = bounded(limits::WRITE_QUEUE_MAX);
-        let writer = Writer::new(link, queue, Arc::clone(&shared))?;
+        let writer = Writer::new(link, queue.clone(), Arc::clone(&shared))?;
+        let desk = Arc::new(Desk::new(Some(writer)));
+        let its_desk = Arc::clone(&desk);
         let writer = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || writer::run(&its_desk, &queue))
             .map_err(|e| StoreError::Directory(format!("cannot start a thread: {e}")))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let sizes = Sizes {
@@ -134,6 +143,9 @@ impl Store {
             pressure,
             shared,
             jobs,
+            desk,
+            crowded: AtomicU32::new(0),
+            durable: options.durable,
             writer: Mutex::new(Some(writer)),
             readers,
             checkpointer,
@@ -217,6 +229,57 @@ impl Store {
         answer
             .await
             .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// As [`Store::write`], for a write that touches few rows: when nobody else is writing it runs at once on the calling
+    /// thread, since the ways to the writer's thread and back take longer than such a write. With a sync at every
+    /// commit it never does: that would hold up the calling thread for too long.
+    ///
+    /// # Errors
+    /// What `f` gives, or the store's own.
+    pub async fn write_short<T, E>(
+        &self,
+        f: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match self.at_once(f) {
+            Ok(answer) => answer,
+            Err(f) => self.write(f).await,
+        }
+    }
+
+    /// Runs `f` if nobody writes or waits to; gives it back otherwise.
+    fn at_once<T, E, F>(&self, f: F) -> Result<Result<T, E>, F>
+    where
+        F: FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        if self.0.durable {
+            return Err(f);
+        }
+        // Where several write, they share COMMITs on the writer's thread: whoever meets another sends the next ones there.
+        let crowded = self.0.crowded.load(Ordering::Relaxed);
+        if crowded > 0 {
+            self.0.crowded.store(crowded - 1, Ordering::Relaxed);
+            return Err(f);
+        }
+        let desk = self.0.desk.try_lock();
+        let Some(mut desk) = desk.filter(|_| self.0.jobs.is_empty()) else {
+            self.0.crowded.store(CROWDED_WRITES, Ordering::Relaxed);
+            return Err(f);
+        };
+        let Some(writer) = desk.as_mut() else {
+            return Err(f);
+        };
+        let (to, mut answer) = oneshot::channel();
+        writer.at_once(Box::new(Work { f, to }));
+        Ok(answer
+            .try_recv()
+            .unwrap_or_else(|_| Err(StoreError::Closed.into())))
     }
 
     /// Runs `f` alone in a transaction of its own, interrupted at `deadline`: for batches, schema changes, imports and

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::connection::Link;
 use super::job::{Done, Group, Job, Member, still_wanted};
@@ -45,7 +45,40 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
 }
 
-/// The state of the writer thread.
+/// Where the writer is found, by its thread and by callers with a short write and nobody before them. Empty once closed.
+pub(super) type Desk = Mutex<Option<Writer>>;
+
+/// Works until it is told to close, or nobody can ask any more.
+pub(super) fn run(desk: &Desk, jobs: &Receiver<Job>) {
+    let mut idle = TRIM_PAUSE;
+    loop {
+        let job = match jobs.recv_timeout(idle) {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        let mut desk = desk.lock();
+        let Some(writer) = desk.as_mut() else { break };
+        let goes_on = match job {
+            Some(job) => writer.work(job),
+            None => {
+                writer.trim();
+                true
+            }
+        };
+        idle = if writer.trimming {
+            TRIM_PAUSE
+        } else {
+            IDLE_LOOK
+        };
+        if !goes_on {
+            break;
+        }
+    }
+    drop(desk.lock().take());
+}
+
+/// The connection that writes, and what it knows of the log.
 pub(super) struct Writer {
     link: Link,
     jobs: Receiver<Job>,
@@ -85,21 +118,10 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Works until it is told to close, or nobody can ask any more.
-    pub(super) fn run(mut self) {
-        let mut next = None;
-        loop {
-            let job = match next.take() {
-                Some(job) => job,
-                None => match self.jobs.recv_timeout(self.idle()) {
-                    Ok(job) => job,
-                    Err(RecvTimeoutError::Timeout) => {
-                        self.trim();
-                        continue;
-                    }
-                    Err(RecvTimeoutError::Disconnected) => break,
-                },
-            };
+    /// Does one job and those that share its COMMIT; `false` when it is the last.
+    fn work(&mut self, job: Job) -> bool {
+        let mut next = Some(job);
+        while let Some(job) = next.take() {
             match job {
                 Job::Member { member, since } => next = self.group(member, since),
                 Job::Alone {
@@ -108,16 +130,23 @@ impl Writer {
                     deadline,
                 } => self.alone(member, since, Some(deadline)),
                 Job::Look => self.look(),
-                Job::Close => break,
+                Job::Close => return false,
             }
-            if self.untrimmed >= CHANGES_PER_TRIM {
-                self.trim();
-            }
+            self.trim_when_due();
         }
+        true
     }
 
-    fn idle(&self) -> Duration {
-        if self.trimming { TRIM_PAUSE } else { IDLE_LOOK }
+    /// Does one short write for a caller that found nobody else at the desk.
+    pub(super) fn at_once(&mut self, member: Box<dyn Member>) {
+        self.alone(member, Instant::now(), None);
+        self.trim_when_due();
+    }
+
+    fn trim_when_due(&mut self) {
+        if self.untrimmed >= CHANGES_PER_TRIM {
+            self.trim();
+        }
     }
 
     /// Runs `member` and those waiting behind it in one transaction; gives back the job that could not join them.
