@@ -99,7 +99,9 @@ impl Callers {
                         ));
                     }
                 }
-                ChangeKind::Schema | ChangeKind::Touched { .. } => self.0.lock().forget_all(),
+                ChangeKind::Schema { .. } | ChangeKind::Touched { .. } => {
+                    self.0.lock().forget_all();
+                }
             }
         }
     }

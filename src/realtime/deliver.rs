@@ -178,7 +178,7 @@ fn images(kind: &ChangeKind) -> Option<Images<'_>> {
         ChangeKind::Create { after } => Some((None, Some(after))),
         ChangeKind::Update { before, after } => Some((Some(before), Some(after))),
         ChangeKind::Delete { before } => Some((Some(before), None)),
-        ChangeKind::Schema | ChangeKind::Touched { .. } => None,
+        ChangeKind::Schema { .. } | ChangeKind::Touched { .. } => None,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::kit::limits::{
 use crate::kit::time::Timestamp;
 use crate::records;
 use crate::schema::{Collection, CollectionId, Record, RecordId};
-use crate::store::{Action, Entry, Position, ReadTx, StoreError};
+use crate::store::{Entry, Position, ReadTx, StoreError};
 
 /// Who hears the past, and as whom.
 pub(super) struct Listener<'a> {
@@ -131,7 +131,7 @@ pub(super) fn step(
     let level = entries.len() < REPLAY_ENTRIES_MAX;
     let end = entries.last().map_or(since, |entry| entry.position);
     for entry in entries {
-        if expires(&entry, &collection) {
+        if entry.loses_past(&collection.id) {
             return Ok(Step::Expired);
         }
         if let Some(record) = concerned(&entry, &collection, listener.topic) {
@@ -155,16 +155,6 @@ pub(super) fn step(
         bytes: 0,
     };
     telling.tell(progress, end, level)
-}
-
-/// Whether an entry leaves the past of the collection unknown.
-fn expires(entry: &Entry, collection: &Collection) -> bool {
-    match (entry.action, &entry.subject) {
-        // Which collection changed is not known: what was visible then cannot be judged by the rules of now.
-        (Action::Schema, _) | (Action::Touched, None) => true,
-        (Action::Touched, Some(subject)) => subject.collection == collection.id,
-        (Action::Create | Action::Update | Action::Delete, _) => false,
-    }
 }
 
 /// The record that an entry is about, if the topic names it.

@@ -108,6 +108,6 @@ fn size_bytes(change: &Change) -> usize {
         ChangeKind::Create { after } => image(after),
         ChangeKind::Update { before, after } => image(before) + image(after),
         ChangeKind::Delete { before } => image(before),
-        ChangeKind::Schema | ChangeKind::Touched { .. } => 64,
+        ChangeKind::Schema { .. } | ChangeKind::Touched { .. } => 64,
     }
 }

@@ -180,7 +180,7 @@ impl Inner {
         let mut roster = self.roster.lock();
         // Identities first: whoever loses one by this change must not be judged by the old one.
         match &change.kind {
-            ChangeKind::Schema => self.follow_schema(&mut roster, scene.catalog),
+            ChangeKind::Schema { .. } => self.follow_schema(&mut roster, scene.catalog),
             ChangeKind::Touched { .. } => self.follow_all(&mut roster, scene.after),
             ChangeKind::Update { before, after } if after.collection().is_auth() => {
                 self.follow_person(&mut roster, before, Some(after));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 
+use super::difference::Concerned;
 use crate::kit::time::Timestamp;
 use crate::kit::value::Value;
 use crate::schema::{CollectionId, Record, RecordId};
@@ -55,7 +56,10 @@ pub enum ChangeKind {
         before: Arc<Record>,
     },
     /// Collections, rules, settings or secrets changed: everything compiled is stale.
-    Schema,
+    Schema {
+        /// The collections it concerns; none for settings and secrets.
+        collections: Vec<Concerned>,
+    },
     /// Rows of a table may have changed without entries of their own (raw SQL).
     Touched {
         /// The collection.
@@ -74,7 +78,7 @@ impl ChangeKind {
             Self::Delete { before } => {
                 Some((before.collection().id.clone(), RecordId::new(before.id())))
             }
-            Self::Schema | Self::Touched { .. } => None,
+            Self::Schema { .. } | Self::Touched { .. } => None,
         }
     }
 }
@@ -101,6 +105,26 @@ pub struct Entry {
     pub subject: Option<Subject>,
     /// Old cells by field id: all of a deleted record, the changed ones of an updated record.
     pub undo: Vec<(CompactString, Value)>,
+    /// The collections that a change of schema concerns; unknown where another version has written the entry.
+    pub concerns: Option<Vec<Concerned>>,
+}
+
+impl Entry {
+    /// Whether it leaves unknown what was visible in `collection` before it.
+    #[must_use]
+    pub fn loses_past(&self, collection: &CollectionId) -> bool {
+        match (self.action, &self.subject) {
+            (Action::Create | Action::Update | Action::Delete, _) => false,
+            (Action::Touched, subject) => subject
+                .as_ref()
+                .is_none_or(|subject| subject.collection == *collection),
+            (Action::Schema, _) => self.concerns.as_ref().is_none_or(|concerned| {
+                concerned
+                    .iter()
+                    .any(|one| one.collection == *collection && one.past_lost)
+            }),
+        }
+    }
 }
 
 /// What an entry is about.

@@ -3,6 +3,7 @@
 
 pub mod change;
 mod cursor;
+mod difference;
 mod directory;
 mod error;
 mod logs;
@@ -11,6 +12,7 @@ mod sqlite;
 
 pub use change::{Action, Change, ChangeKind, CommitGroup, Cursor, Entry, Position, Subject};
 pub use cursor::CursorSeal;
+pub use difference::Concerned;
 pub use error::StoreError;
 pub use logs::{LogEntry, LogTx, Logs};
 pub use query::{After, Page, Referring, Select};

@@ -98,7 +98,7 @@ impl Settings {
         let changed = Arc::new(Notify::new());
         let notify = Arc::clone(&changed);
         self.0.store.on_commit(move |group| {
-            let concerns = |kind: &ChangeKind| matches!(kind, ChangeKind::Schema);
+            let concerns = |kind: &ChangeKind| matches!(kind, ChangeKind::Schema { .. });
             if group.changes.iter().any(|change| concerns(&change.kind)) {
                 notify.notify_one();
             }

@@ -109,7 +109,7 @@ impl Group {
     pub(super) fn keep(&mut self, done: Done, catalog: Arc<Catalog>, changes: Vec<Change>) {
         if changes
             .iter()
-            .any(|change| matches!(change.kind, ChangeKind::Schema))
+            .any(|change| matches!(change.kind, ChangeKind::Schema { .. }))
         {
             self.catalog = Some(catalog);
         }

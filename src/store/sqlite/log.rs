@@ -2,7 +2,8 @@
 //!
 //! Undo values are a JSON object from field id (which survives renames) to the old cell: `null`, a number, a text,
 //! `{"r":1.0}` for a double that looks whole, or `{"b":"..."}` for bytes in base64. A delete holds every cell, an
-//! update the changed ones, a create none.
+//! update the changed ones, a create none. A change of schema holds the collections it concerns, by id: `1` for those whose
+//! past is lost by it, `0` for the others.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
@@ -16,7 +17,7 @@ use crate::kit::time::Timestamp;
 use crate::kit::value::{Cell, Columns, Value};
 use crate::schema::{CollectionId, Record, RecordId};
 use crate::store::change::{Action, Entry, Subject};
-use crate::store::{Change, ChangeKind, Position, StoreError};
+use crate::store::{Change, ChangeKind, Concerned, Position, StoreError};
 
 const CREATE_TABLES: &str = "\
 CREATE TABLE IF NOT EXISTS _burrow_changes (
@@ -141,7 +142,7 @@ pub(super) fn estimate_bytes(connection: &Connection) -> Result<u64, StoreError>
 pub(super) fn size(change: &Change) -> u64 {
     let undo = match &change.kind {
         ChangeKind::Update { before, .. } | ChangeKind::Delete { before } => before.size_bytes(),
-        ChangeKind::Create { .. } | ChangeKind::Schema | ChangeKind::Touched { .. } => 0,
+        ChangeKind::Create { .. } | ChangeKind::Schema { .. } | ChangeKind::Touched { .. } => 0,
     };
     undo as u64 + ENTRY_BYTES
 }
@@ -166,7 +167,7 @@ pub(super) fn append(
         ChangeKind::Delete { before } => {
             (Action::Delete, Some(before.collection()), Some(before.id()))
         }
-        ChangeKind::Schema => (Action::Schema, None, None),
+        ChangeKind::Schema { .. } => (Action::Schema, None, None),
         ChangeKind::Touched { .. } => (Action::Touched, None, None),
     };
     let collection = match &change.kind {
@@ -210,16 +211,23 @@ pub(super) fn read_after(
         let collection: Option<String> = row.get(4)?;
         let record: Option<String> = row.get(5)?;
         let undo: Option<Vec<u8>> = row.get(6)?;
+        let action = Action::from_code(row.get(3)?);
+        let undo = undo.as_deref().map(decode_cells);
+        let (undo, concerns) = match action {
+            Action::Schema => (Vec::new(), undo.map(concerned)),
+            _ => (undo.unwrap_or_default(), None),
+        };
         entries.push(Entry {
             position: Position(row.get::<_, i64>(0)?.cast_unsigned()),
             tx: row.get::<_, i64>(1)?.cast_unsigned(),
             time: Timestamp::from_millis(row.get(2)?),
-            action: Action::from_code(row.get(3)?),
+            action,
             subject: collection.map(|id| Subject {
                 collection: CollectionId::new(id),
                 record: record.map(RecordId::new),
             }),
-            undo: undo.map_or_else(Vec::new, |bytes| decode_cells(&bytes)),
+            undo,
+            concerns,
         });
     }
     Ok(entries)
@@ -284,6 +292,31 @@ pub(super) fn encode_cells(record: &Record, indexes: impl Iterator<Item = usize>
     }
     out.push(b'}');
     out
+}
+
+/// What [`append`] stores of the collections that a change of schema concerns.
+pub(super) fn encode_concerned(collections: &[Concerned]) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    for one in collections {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        json::write_str(one.collection.as_str(), &mut out);
+        out.push(b':');
+        out.push(if one.past_lost { b'1' } else { b'0' });
+    }
+    out.push(b'}');
+    out
+}
+
+fn concerned(cells: Vec<(compact_str::CompactString, Value)>) -> Vec<Concerned> {
+    cells
+        .into_iter()
+        .map(|(id, lost)| Concerned {
+            collection: CollectionId::new(id),
+            past_lost: lost != Value::Int(0),
+        })
+        .collect()
 }
 
 fn encode_cell(value: &Value, out: &mut Vec<u8>) {

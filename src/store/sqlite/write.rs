@@ -13,7 +13,7 @@ use crate::kit::sql::Sql;
 use crate::kit::time::Timestamp;
 use crate::kit::value::{Cell, Value};
 use crate::schema::{Collection, CollectionId, Record, Schema};
-use crate::store::{Change, ChangeKind, Position, StoreError};
+use crate::store::{Change, ChangeKind, Concerned, Position, StoreError, difference};
 
 /// A write transaction; reads see its own changes.
 pub struct WriteTx<'a> {
@@ -201,8 +201,10 @@ impl<'a> WriteTx<'a> {
     /// The store's own.
     pub fn schema_changed(&mut self, collections: Vec<Arc<Collection>>) -> Result<(), StoreError> {
         let generation = self.read.catalog.generation() + 1;
-        self.read.catalog = Arc::new(Catalog::new(Schema::new(generation, collections)));
-        self.append(ChangeKind::Schema, None)
+        let after = Arc::new(Catalog::new(Schema::new(generation, collections)));
+        let before = std::mem::replace(&mut self.read.catalog, after);
+        let collections = difference::between(&before, &self.read.catalog);
+        self.append_schema(collections)
     }
 
     /// Sets a row of `_params` (settings, secrets): everything made from them is stale after the COMMIT.
@@ -222,7 +224,7 @@ impl<'a> WriteTx<'a> {
             .arg(now)
             .push(") ON CONFLICT (id) DO UPDATE SET value = excluded.value, updated = excluded.updated");
         self.execute(&sql)?;
-        self.append(ChangeKind::Schema, None)
+        self.append_schema(Vec::new())
     }
 
     /// Removes a row of `_params`; whether there was one.
@@ -234,9 +236,14 @@ impl<'a> WriteTx<'a> {
         sql.push("DELETE FROM _params WHERE id = ").arg(id);
         let there = self.execute(&sql)? > 0;
         if there {
-            self.append(ChangeKind::Schema, None)?;
+            self.append_schema(Vec::new())?;
         }
         Ok(there)
+    }
+
+    fn append_schema(&mut self, collections: Vec<Concerned>) -> Result<(), StoreError> {
+        let concerns = log::encode_concerned(&collections);
+        self.append(ChangeKind::Schema { collections }, Some(&concerns))
     }
 
     fn append(&mut self, kind: ChangeKind, undo: Option<&[u8]>) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ use crate::kit::clock::Clock;
 use crate::kit::limits;
 use crate::schema::CollectionId;
 use crate::store::change::Action;
-use crate::store::{Change, ChangeKind, CommitGroup, Position, StoreError};
+use crate::store::{Change, ChangeKind, CommitGroup, Concerned, Position, StoreError};
 
 /// How often the writer looks at the age of the log when nobody writes.
 const IDLE_LOOK: Duration = Duration::from_secs(60);
@@ -374,14 +374,19 @@ impl Writer {
         let connection = &self.link.connection;
         let entries = log::read_after(connection, self.next - 1, FOREIGN_ENTRIES_READ)?;
         let now = self.shared.clock.now();
+        let overflow = entries.len() == FOREIGN_ENTRIES_READ;
         let mut touched: Vec<CollectionId> = Vec::new();
-        let mut schema = entries.len() == FOREIGN_ENTRIES_READ;
-        for entry in &entries {
-            match (&entry.subject, entry.action) {
+        let mut concerned: Vec<Concerned> = Vec::new();
+        let mut schema = overflow;
+        for entry in entries {
+            match (entry.subject, entry.action) {
                 (Some(subject), _) if !touched.contains(&subject.collection) => {
-                    touched.push(subject.collection.clone());
+                    touched.push(subject.collection);
                 }
-                (None, Action::Schema) => schema = true,
+                (None, Action::Schema) => {
+                    schema = true;
+                    concerned.extend(entry.concerns.unwrap_or_default());
+                }
                 _ => {}
             }
         }
@@ -389,17 +394,15 @@ impl Writer {
         if schema {
             let generation = self.shared.catalog.load().generation() + 1;
             let loaded = schema_rows::load(connection, generation)?;
-            group.catalog = Some(Arc::new(Catalog::new(loaded)));
-            if entries.len() == FOREIGN_ENTRIES_READ {
-                touched.extend(
-                    group
-                        .catalog
-                        .iter()
-                        .flat_map(|c| c.iter().map(|c| c.id.clone())),
-                );
+            if overflow {
+                touched.extend(loaded.iter().map(|collection| collection.id.clone()));
             }
+            group.catalog = Some(Arc::new(Catalog::new(loaded)));
         }
-        let kinds = schema.then_some(ChangeKind::Schema).into_iter().chain(
+        let schema = schema.then_some(ChangeKind::Schema {
+            collections: concerned,
+        });
+        let kinds = schema.into_iter().chain(
             touched
                 .into_iter()
                 .map(|collection| ChangeKind::Touched { collection }),

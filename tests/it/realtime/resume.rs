@@ -147,20 +147,85 @@ fn a_past_that_is_not_ours_any_more_is_a_reset() {
 }
 
 #[test]
-fn a_rule_that_changed_meanwhile_is_a_reset() {
+fn only_a_change_that_hides_the_past_of_the_collection_is_a_reset() {
+    let t = TestApp::new();
+    for name in ["posts", "others", "doomed"] {
+        collection(&t, name, Some(""), &[]);
+    }
+    let sue = t.superuser();
+    let rule = |text: &str| json!({"listRule": text, "viewRule": text});
+    let fields = |name: &str| {
+        let mut fields = sue.get(&format!("/api/collections/{name}")).ok()["fields"].clone();
+        let count = fields.as_array().unwrap().len();
+        let more = json!({"type": "text", "name": format!("more{count}")});
+        fields.as_array_mut().unwrap().push(more);
+        json!({"fields": fields})
+    };
+    let change = |name: &str, body: &Json| edit(&sue, name, body);
+    let cases: [(&str, bool, &dyn Fn()); 9] = [
+        ("settings", false, &|| {
+            let body = json!({"meta": {"appName": "another"}});
+            sue.patch("/api/settings", &body).ok();
+        }),
+        ("another collection's fields", false, &|| {
+            change("others", &fields("others"));
+        }),
+        ("another collection's rule", false, &|| {
+            change("others", &rule("@collection.posts.n = n"));
+        }),
+        ("a new collection", false, &|| {
+            collection(&t, "new", None, &[])
+        }),
+        ("a collection that goes", false, &|| {
+            sue.delete("/api/collections/doomed").ok();
+        }),
+        ("a rule on the record alone", false, &|| {
+            change("posts", &rule("n > 0"));
+        }),
+        ("a rule that reads other tables", true, &|| {
+            change("posts", &rule("n > 0 && @collection.others.n ?!= 99"));
+        }),
+        ("the end of such a rule", true, &|| {
+            change("posts", &rule("n > 0"));
+        }),
+        ("the collection's fields", true, &|| {
+            change("posts", &fields("posts"));
+        }),
+    ];
+    create(&sue, "others", &json!({"n": 1}));
+    for (name, reset, happens) in cases {
+        let cursor = now(&t);
+        create(&sue, "posts", &json!({"title": "missed", "n": 1}));
+        happens();
+
+        let mut socket = Socket::open(&t);
+        since(&mut socket, "posts/*", &cursor);
+
+        let first = socket.next();
+        if reset {
+            assert_eq!(first["reason"], "expired", "{name}: {first}");
+        } else {
+            assert_eq!(first["record"]["title"], "missed", "{name}: {first}");
+        }
+        create(&sue, "posts", &json!({"title": "next", "n": 1}));
+        assert_eq!(socket.event(), is("create", "next"), "{name}");
+    }
+}
+
+#[test]
+fn a_collection_made_anew_under_an_old_id_has_no_past() {
     let t = TestApp::new();
     collection(&t, "posts", Some(""), &[]);
     let sue = t.superuser();
+    let old = sue.get("/api/collections/posts").ok();
     let cursor = now(&t);
-    create(&sue, "posts", &json!({"title": "a", "n": 1}));
-    edit(&sue, "posts", &json!({"listRule": "n > 1"}));
+    sue.delete("/api/collections/posts").ok();
+    sue.post("/api/collections", &old).ok();
 
     let mut socket = Socket::open(&t);
     since(&mut socket, "posts/*", &cursor);
 
     assert_eq!(socket.next()["type"], "reset");
-    create(&sue, "posts", &json!({"title": "b", "n": 2}));
-    assert_eq!(socket.event(), is("create", "b"));
 }
 
 #[test]
