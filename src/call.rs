@@ -112,6 +112,8 @@ pub struct Call {
     pub query: Arc<Vec<(CompactString, CompactString)>>,
     /// `@request.headers`: names lower-cased with `_` for `-`, first values.
     pub headers: Arc<Vec<(CompactString, CompactString)>>,
+    /// `@channel.name` in rules of channels; else empty.
+    pub channel: CompactString,
     /// `@request.body`: what was submitted, modifiers resolved, hidden fields removed for non-superusers.
     pub body: Arc<JsonMap>,
     /// The caller's address, seen through trusted proxies.
@@ -134,6 +136,7 @@ impl Call {
             method: CompactString::const_new("GET"),
             query: Arc::default(),
             headers: Arc::default(),
+            channel: CompactString::const_new(""),
             body: Arc::default(),
             client_ip: nowhere,
             remote_ip: nowhere,

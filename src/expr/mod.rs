@@ -6,6 +6,7 @@ pub mod back_relation;
 mod bind;
 mod bound;
 mod catalog;
+mod channel;
 mod compare;
 mod eval;
 mod functions;
@@ -22,5 +23,6 @@ mod sql;
 mod tests;
 
 pub use catalog::{BindError, Catalog, Filter, Guard, Reach, Root, RuleState};
+pub use channel::channel_row;
 pub use functions::{GEO_DISTANCE, geo_distance};
 pub use sort::{Sort, SortKey};

@@ -22,6 +22,12 @@ pub(super) enum Part {
     Auth(CompactString),
     /// The value at a JSON path in a field of the signed-in record.
     AuthJson(CompactString, CompactString),
+    /// The name of the channel that is asked about.
+    Channel,
+    /// Its segments, as a list.
+    ChannelParts,
+    /// One of them, counted from 0.
+    ChannelPart(usize),
 }
 
 /// What of it is compared.
@@ -145,6 +151,17 @@ impl Given {
             Part::Query(name) => Known::literal(pair(&call.query, name)),
             Part::Header(name) => Known::literal(pair(&call.headers, name)),
             Part::Body(path) => Known::literal(body(call, path).map_or(Value::Null, json_value)),
+            Part::Channel => Known::literal(Value::Text(call.channel.clone())),
+            Part::ChannelParts => {
+                let parts = call.channel.split(':').map(Json::from).collect();
+                Known::literal(Value::Text(json::to_text(&Json::Array(parts)).into()))
+            }
+            Part::ChannelPart(at) => Known::literal(
+                call.channel
+                    .split(':')
+                    .nth(*at)
+                    .map_or(Value::Null, Value::text),
+            ),
             Part::Auth(name) => auth(call, name),
             Part::AuthJson(name, path) => {
                 let text = call
@@ -167,7 +184,13 @@ impl Given {
             Part::Query(name) => call.query.iter().any(|(key, _)| key == name),
             Part::Header(name) => call.headers.iter().any(|(key, _)| key == name),
             Part::Body(path) => body(call, path).is_some(),
-            Part::Context | Part::Method | Part::Auth(_) | Part::AuthJson(..) => true,
+            Part::ChannelPart(at) => call.channel.split(':').nth(*at).is_some(),
+            Part::Context
+            | Part::Method
+            | Part::Auth(_)
+            | Part::AuthJson(..)
+            | Part::Channel
+            | Part::ChannelParts => true,
         }
     }
 }

@@ -28,6 +28,7 @@ pub(super) async fn call(app: &App, parts: &Parts, peer: IpAddr) -> Call {
         method: parts.method.as_str().into(),
         query: Arc::new(first_values(parts.uri.query().unwrap_or(""))),
         headers: Arc::new(snake_headers(&parts.headers)),
+        channel: CompactString::const_new(""),
         body: Arc::new(JsonMap::new()),
         client_ip: client_ip(app, &parts.headers, remote_ip),
         remote_ip,

@@ -128,8 +128,40 @@ pub const REPLAY_FRAMES_MAX: usize = 512;
 pub const REPLAY_BYTES_MAX: usize = 512 << 10;
 /// Bytes that one replay remembers of records which change again later; past it the client gets a `reset`.
 pub const REPLAY_MEMORY_BYTES_MAX: usize = 16 << 20;
-/// Open realtime connections of one server; past it 503.
+/// Open realtime connections of one server where settings say nothing else; past it a guest who has been there longest
+/// gives up his place, and 503 when there is none.
 pub const REALTIME_CONNECTIONS_MAX: usize = 50_000;
+/// Open realtime connections from one address (/64 of IPv6) where settings say nothing else; past it 429.
+pub const REALTIME_CONNECTIONS_ADDRESS_MAX: usize = 1_000;
+/// Messages of a WebSocket client that are read at once, and in each second after that; further ones wait in the
+/// client's own network buffers.
+pub const REALTIME_MESSAGES_BURST: u32 = 2_000;
+/// See [`REALTIME_MESSAGES_BURST`].
+pub const REALTIME_MESSAGES_PER_SEC: u32 = 1_000;
+/// Event streams that broke off and whose place is remembered; the oldest are forgotten first.
+pub const CATCH_UP_STREAMS_MAX: usize = 10_000;
+/// Milliseconds that such a place is remembered (realtime protocol); then its client starts anew.
+pub const CATCH_UP_MILLIS_MAX: i64 = 60_000;
+/// Patterns of channels in the settings; past it 400.
+pub const CHANNEL_PATTERNS_MAX: usize = 200;
+/// Bytes of a channel's name or pattern; past it 400.
+pub const CHANNEL_PATTERN_BYTES_MAX: usize = 255;
+/// Bytes of a message's event name; past it 400.
+pub const CHANNEL_EVENT_BYTES_MAX: usize = 255;
+/// Bytes of one member's presence (realtime protocol); past it 400.
+pub const CHANNEL_PRESENCE_BYTES_MAX: usize = 4 << 10;
+/// Messages of a channel that can be had again, and for how long (realtime protocol); then `reset`.
+pub const CHANNEL_MESSAGES_MAX: usize = 256;
+/// See [`CHANNEL_MESSAGES_MAX`].
+pub const CHANNEL_MILLIS_MAX: i64 = 60_000;
+/// Messages and notices of presence that one channel holds for members who are behind; then they get `reset`.
+pub const CHANNEL_ENTRIES_MAX: usize = 2_048;
+/// Members of a channel with presence: each is told of every other; past it 400.
+pub const CHANNEL_MEMBERS_MAX: usize = 1_000;
+/// Bytes of the messages that all channels hold; past it the channel that grows loses its oldest.
+pub const CHANNEL_HISTORY_BYTES_MAX: usize = 32 << 20;
+/// Bytes that all members of all channels hold; past it joining is answered 503.
+pub const CHANNEL_MEMBER_BYTES_MAX: usize = 64 << 20;
 /// Bytes of record images between the writer and the hub; a hub that falls behind reads the log.
 pub const CHANGE_RING_BYTES_MAX: usize = 8 << 20;
 

@@ -7,6 +7,7 @@ use crate::expr::bound::{
     Bound, Compare, From, Join, JoinId, JoinKind, Node, Operand, Reads, Strftime,
 };
 use crate::expr::catalog::{BindError, Guard};
+use crate::expr::channel;
 use crate::expr::macros::Macro;
 use crate::expr::parse;
 use crate::schema::{Collection, Schema};
@@ -273,6 +274,9 @@ impl<'a> Binder<'a> {
         }
         match segments {
             ["@request", rest @ ..] => self.request(rest)?.ok_or_else(unknown),
+            ["@channel", rest @ ..] if self.root.id.as_str() == channel::ROOT => {
+                self.channel(rest)?.ok_or_else(unknown)
+            }
             ["@collection", name, rest @ ..] if !rest.is_empty() => {
                 let (name, alias) = name.split_once(':').unwrap_or((name, ""));
                 let target = self

@@ -52,6 +52,52 @@ impl Binder<'_> {
         })
     }
 
+    /// `@channel.name`, `@channel.parts` and `@channel.parts.N`, in rules of channels only.
+    pub(super) fn channel(&mut self, segments: &[&str]) -> Result<Option<Operand>, BindError> {
+        self.reads.request = true;
+        let given = |part: Part, access: GivenAccess, modifier: Option<Modifier>| {
+            Operand::Given(Given {
+                part,
+                access,
+                lower: modifier == Some(Modifier::Lower),
+            })
+        };
+        let plain = GivenAccess::Plain;
+        Ok(match segments {
+            [name] => {
+                let (name, modifier) = split_modifier(name)?;
+                match (name, modifier) {
+                    ("name", None | Some(Modifier::Lower)) => {
+                        Some(given(Part::Channel, plain, modifier))
+                    }
+                    ("parts", None | Some(Modifier::Lower)) => {
+                        Some(given(Part::ChannelParts, plain, modifier))
+                    }
+                    ("parts", Some(Modifier::Length)) => {
+                        Some(given(Part::ChannelParts, GivenAccess::Length, None))
+                    }
+                    ("parts", Some(Modifier::Each)) => {
+                        Some(self.each_given(Given::plain(Part::ChannelParts), "@channel.parts")?)
+                    }
+                    _ => None,
+                }
+            }
+            ["parts", at] => {
+                let (at, modifier) = split_modifier(at)?;
+                let at: usize = at
+                    .parse()
+                    .map_err(|_| error("@channel.parts is followed by a number"))?;
+                match modifier {
+                    None | Some(Modifier::Lower) => {
+                        Some(given(Part::ChannelPart(at), plain, modifier))
+                    }
+                    Some(_) => None,
+                }
+            }
+            _ => None,
+        })
+    }
+
     pub(super) fn request_body(&mut self, segments: &[&str]) -> Result<Operand, BindError> {
         let root = self.root;
         let (first, after) = segments.split_first().ok_or_else(|| error("empty path"))?;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::realtime::Realtime;
+
 /// All settings. Serialised in this order; secrets are part of the stored form only (see [`Document::redacted`]).
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -25,7 +27,12 @@ pub struct Document {
     pub batch: Batch,
     /// What is logged.
     pub logs: Logs,
+    /// Burrow's own: connections and channels. Kept in a row of its own, see [`OWN_GROUPS`].
+    pub realtime: Realtime,
 }
+
+/// Groups that PocketBase does not know: it would drop them when it saves, so they have a row of their own.
+pub(super) const OWN_GROUPS: [&str; 1] = ["realtime"];
 
 /// Outgoing mail.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -248,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_have_the_contracts_keys_in_its_order() {
+    fn defaults_have_the_contracts_keys_in_its_order_and_ours_after_them() {
         let text = serde_json::to_string(&Document::defaults().redacted()).unwrap();
         assert_eq!(
             text,
@@ -259,7 +266,8 @@ mod tests {
                 r##""meta":{"accentColor":"#1055c9","appName":"Acme","appURL":"http://localhost:8090","senderName":"Support","senderAddress":"support@example.com","hideControls":false},"##,
                 r#""rateLimits":{"rules":[{"label":"*:auth","audience":"","duration":3,"maxRequests":2},{"label":"*:create","audience":"","duration":5,"maxRequests":20},{"label":"/api/batch","audience":"","duration":1,"maxRequests":3},{"label":"/api/","audience":"","duration":10,"maxRequests":300}],"excludedIPs":[],"enabled":false},"#,
                 r#""trustedProxy":{"headers":[],"useLeftmostIP":false},"batch":{"enabled":false,"maxRequests":50,"timeout":3,"maxBodySize":0},"#,
-                r#""logs":{"maxDataSize":0,"maxDays":5,"minLevel":0,"logIP":true,"logAuthId":false}}"#
+                r#""logs":{"maxDataSize":0,"maxDays":5,"minLevel":0,"logIP":true,"logAuthId":false},"#,
+                r#""realtime":{"channels":[],"catchUp":true,"maxConnections":50000,"maxConnectionsPerAddress":1000,"maxSubscriptions":1000,"maxMessageBytes":65536,"maxBacklog":1024}}"#
             )
         );
     }

@@ -5,10 +5,12 @@ mod crypt;
 mod document;
 mod merge;
 pub mod probe;
+mod realtime;
 mod service;
 mod validate;
 
 pub use document::{
     Backups, Batch, Document, Logs, Meta, RateLimits, RateRule, S3, Smtp, TrustedProxy,
 };
+pub use realtime::{ChannelRules, Realtime, fits, is_channel_name};
 pub use service::{InForce, Settings};

@@ -7,9 +7,9 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 
-use super::document::Document;
+use super::document::{Document, OWN_GROUPS};
 use super::{crypt, merge, validate};
-use crate::kit::json::Json;
+use crate::kit::json::{Json, JsonMap};
 use crate::kit::secret::Secret;
 use crate::kit::task::Task;
 use crate::kit::value::Value;
@@ -18,6 +18,8 @@ use crate::store::{ChangeKind, Store};
 
 /// Row of `_params` that holds the document.
 const ROW: &str = "settings";
+/// Row of `_params` that holds the groups that are Burrow's own.
+const OWN_ROW: &str = "burrow";
 
 /// Settings that hold now, with what is read from them once.
 #[derive(Clone, Debug, Default)]
@@ -129,17 +131,26 @@ impl Settings {
     /// # Errors
     /// As [`Settings::open`].
     pub async fn reload(&self) -> Result<bool, Error> {
-        let row = self
+        let (row, own) = self
             .0
             .store
-            .read(|tx| Ok::<_, Error>(tx.param(ROW)?))
+            .read(|tx| Ok::<_, Error>((tx.param(ROW)?, tx.param(OWN_ROW)?)))
             .await?;
         let Some(row) = row else {
             return Ok(false);
         };
-        self.0
-            .current
-            .store(Arc::new(InForce::new(self.decode(&row)?)));
+        let mut stored = self.decode(&row)?;
+        if let Some(own) = own {
+            let own = self.decode(&own)?;
+            for group in OWN_GROUPS {
+                if let Some(value) = own.get(group) {
+                    stored.insert(group.to_owned(), value.clone());
+                }
+            }
+        }
+        // Stored documents may lack keys of newer versions: those have their defaults.
+        let document = merge::merged(&Document::defaults(), &Json::Object(stored))?;
+        self.0.current.store(Arc::new(InForce::new(document)));
         Ok(true)
     }
 
@@ -150,7 +161,11 @@ impl Settings {
     pub async fn update(&self, patch: &Json) -> Result<Arc<InForce>, Error> {
         let _one_at_a_time = self.0.changing.lock().await;
         let document = merge::merged(&self.current(), patch)?;
-        let errors = validate::errors(&document);
+        let mut errors = validate::errors(&document);
+        if errors.is_empty() {
+            let catalog = self.0.store.catalog();
+            errors = validate::channel_rules(&catalog, &document, &self.current());
+        }
         if !errors.is_empty() {
             return Err(Error::InvalidSettings(errors));
         }
@@ -175,10 +190,14 @@ impl Settings {
     }
 
     async fn save(&self, document: Document) -> Result<Arc<InForce>, Error> {
-        let row = self.encode(&document)?;
+        let (row, own) = split(&document)?;
+        let (row, own) = (self.encode(&row)?, self.encode(&own)?);
         self.0
             .store
-            .write(move |tx| Ok::<_, Error>(tx.set_param(ROW, &row)?))
+            .write(move |tx| {
+                tx.set_param(ROW, &row)?;
+                Ok::<_, Error>(tx.set_param(OWN_ROW, &own)?)
+            })
             .await?;
         let in_force = Arc::new(InForce::new(document));
         self.0.current.store(Arc::clone(&in_force));
@@ -186,15 +205,15 @@ impl Settings {
     }
 
     /// Text as a BLOB in the clear, as TEXT under a key: as PocketBase keeps them.
-    fn encode(&self, document: &Document) -> Result<Value, Error> {
-        let text = serde_json::to_vec(document).map_err(|_| Error::UnreadableSettings)?;
+    fn encode(&self, groups: &JsonMap) -> Result<Value, Error> {
+        let text = serde_json::to_vec(groups).map_err(|_| Error::UnreadableSettings)?;
         match &self.0.key {
             Some(key) => Ok(Value::text(crypt::seal(key.reveal(), &text)?)),
             None => Ok(Value::Blob(text)),
         }
     }
 
-    fn decode(&self, row: &Value) -> Result<Document, Error> {
+    fn decode(&self, row: &Value) -> Result<JsonMap, Error> {
         let bytes = match row {
             Value::Blob(bytes) => bytes.as_slice(),
             Value::Text(text) => text.as_bytes(),
@@ -217,8 +236,18 @@ impl Settings {
     }
 }
 
-/// Stored documents may lack keys of newer versions: those have their defaults.
-fn parse(bytes: &[u8]) -> Result<Document, Error> {
-    let stored: Json = serde_json::from_slice(bytes).map_err(|_| Error::UnreadableSettings)?;
-    merge::merged(&Document::defaults(), &stored)
+fn parse(bytes: &[u8]) -> Result<JsonMap, Error> {
+    serde_json::from_slice(bytes).map_err(|_| Error::UnreadableSettings)
+}
+
+/// The groups of the contract, and those that are ours.
+fn split(document: &Document) -> Result<(JsonMap, JsonMap), Error> {
+    let Ok(Json::Object(mut contract)) = serde_json::to_value(document) else {
+        return Err(Error::UnreadableSettings);
+    };
+    let own = OWN_GROUPS
+        .into_iter()
+        .filter_map(|group| Some((group.to_owned(), contract.remove(group)?)))
+        .collect();
+    Ok((contract, own))
 }

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::document::{Document, RateLimits, RateRule, S3, Smtp};
+use super::realtime;
+use crate::expr::Catalog;
 use crate::ops::cron::Expression;
 use crate::schema::field::{is_email, is_url};
 use crate::schema::{FieldError, FieldErrors};
@@ -21,6 +23,42 @@ pub(super) fn errors(document: &Document) -> FieldErrors {
     rate_limits(&document.rate_limits, &mut errors);
     errors.nest("batch", batch(document));
     errors.nest("logs", logs(document));
+    errors.nest("realtime", realtime::errors(&document.realtime));
+    errors
+}
+
+/// Rules of channels that do not resolve under `catalog`, where they differ from those in force.
+pub(super) fn channel_rules(
+    catalog: &Catalog,
+    document: &Document,
+    present: &Document,
+) -> FieldErrors {
+    let mut channels = FieldErrors::new();
+    for (at, channel) in document.realtime.channels.iter().enumerate() {
+        // One that has stopped to resolve must not keep everything else from being saved.
+        if present.realtime.channels.contains(channel) {
+            continue;
+        }
+        let mut own = FieldErrors::new();
+        for (key, rule) in [
+            ("joinRule", &channel.join_rule),
+            ("publishRule", &channel.publish_rule),
+        ] {
+            let text = rule.as_deref().unwrap_or("");
+            if text.is_empty() {
+                continue;
+            }
+            if let Err(error) = catalog.channel_rule(text) {
+                let message = format!("Invalid rule. Raw error: {error}");
+                own.add(key, FieldError::new("validation_invalid_rule", message));
+            }
+        }
+        channels.nest(at.to_string(), own);
+    }
+    let mut group = FieldErrors::new();
+    group.nest("channels", channels);
+    let mut errors = FieldErrors::new();
+    errors.nest("realtime", group);
     errors
 }
 
