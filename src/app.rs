@@ -90,7 +90,7 @@ impl App {
         let passwords = Passwords::start(config.scheme)?;
         let auth = Auth::new(store.clone(), passwords.clone(), settings.clone());
         let records = Records::new(store.clone(), passwords, files.clone());
-        let hub = Hub::start(&store, clock.clone())?;
+        let hub = Hub::start(&store, settings.clone(), clock.clone())?;
         let collections = Collections::new(store.clone(), files.clone(), settings.clone());
         Ok(Self::new(Services {
             config,

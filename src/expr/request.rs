@@ -25,9 +25,9 @@ pub(super) enum Part {
     /// The name of the channel that is asked about.
     Channel,
     /// Its segments, as a list.
-    ChannelParts,
+    ChannelSegments,
     /// One of them, counted from 0.
-    ChannelPart(usize),
+    ChannelSegment(usize),
 }
 
 /// What of it is compared.
@@ -152,11 +152,11 @@ impl Given {
             Part::Header(name) => Known::literal(pair(&call.headers, name)),
             Part::Body(path) => Known::literal(body(call, path).map_or(Value::Null, json_value)),
             Part::Channel => Known::literal(Value::Text(call.channel.clone())),
-            Part::ChannelParts => {
+            Part::ChannelSegments => {
                 let parts = call.channel.split(':').map(Json::from).collect();
                 Known::literal(Value::Text(json::to_text(&Json::Array(parts)).into()))
             }
-            Part::ChannelPart(at) => Known::literal(
+            Part::ChannelSegment(at) => Known::literal(
                 call.channel
                     .split(':')
                     .nth(*at)
@@ -184,13 +184,13 @@ impl Given {
             Part::Query(name) => call.query.iter().any(|(key, _)| key == name),
             Part::Header(name) => call.headers.iter().any(|(key, _)| key == name),
             Part::Body(path) => body(call, path).is_some(),
-            Part::ChannelPart(at) => call.channel.split(':').nth(*at).is_some(),
+            Part::ChannelSegment(at) => call.channel.split(':').nth(*at).is_some(),
             Part::Context
             | Part::Method
             | Part::Auth(_)
             | Part::AuthJson(..)
             | Part::Channel
-            | Part::ChannelParts => true,
+            | Part::ChannelSegments => true,
         }
     }
 }

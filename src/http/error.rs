@@ -225,6 +225,7 @@ impl From<realtime::Error> for Fault {
             E::UnknownClient | E::UnknownSubscription => StatusCode::NOT_FOUND,
             E::OtherAddress | E::TooMany | E::BadCursor => StatusCode::BAD_REQUEST,
             E::OtherIdentity => StatusCode::FORBIDDEN,
+            E::Crowd => StatusCode::TOO_MANY_REQUESTS,
             E::Full | E::Unreadable => {
                 let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE);
                 return Self {

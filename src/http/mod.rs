@@ -39,6 +39,7 @@ fn routes(app: App) -> Router {
             "/api/realtime",
             get(realtime::connect).post(realtime::submit),
         )
+        .route("/api/realtime/stats", get(realtime::stats::view))
         .route(
             "/api/collections",
             get(collections::list).post(collections::create),

@@ -1,5 +1,6 @@
 //! The ground: ids, clock, numbers, JSON text, limits, tasks. Knows nothing of collections, callers or databases.
 
+pub mod address;
 pub mod clock;
 mod excerpt;
 pub mod fields;

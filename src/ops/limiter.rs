@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::settings::{InForce, RateRule, Settings};
 use crate::call::{Actor, Call};
+use crate::kit::address::network_of;
 use crate::kit::limits::RATE_WINDOWS_MAX;
 use crate::schema::Collection;
 
@@ -172,17 +173,6 @@ fn is_prefix(label: &str, candidate: &str) -> bool {
     label
         .strip_suffix('/')
         .is_some_and(|_| candidate.starts_with(label) || candidate == &label[..label.len() - 1])
-}
-
-/// One client: an IPv4 address, or the /64 that one household or machine has of IPv6.
-fn network_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => {
-            let bits = u128::from(v6) >> 64 << 64;
-            IpAddr::V6(bits.into())
-        }
-    }
 }
 
 #[cfg(test)]

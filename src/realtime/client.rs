@@ -57,6 +57,8 @@ pub enum Ended {
     Expired,
     /// The server shuts down.
     Shutdown,
+    /// The server is full, and this one gave up its place.
+    Crowded,
 }
 
 /// Where an event belongs, should it have to be taken back before it went out.
@@ -80,10 +82,18 @@ pub(super) enum Pushed {
 }
 
 /// The queue of one connection. Bytes are shared with every other connection that gets the same frame.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     queue: Mutex<Queue>,
     ready: Notify,
+    /// Frames that may wait.
+    frames_max: usize,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self::new(REALTIME_QUEUE_FRAMES_MAX)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +106,20 @@ struct Queue {
 }
 
 impl Outbox {
+    /// An empty one, that holds `frames_max` frames before it is full.
+    pub(super) fn new(frames_max: usize) -> Self {
+        Self {
+            queue: Mutex::default(),
+            ready: Notify::new(),
+            frames_max,
+        }
+    }
+
+    /// Frames that wait to be taken.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.lock().frames.len()
+    }
+
     /// Adds an event and wakes nobody: see [`Outbox::wake`].
     pub(super) fn push_event(&self, frame: Bytes, place: Place) -> Pushed {
         let mut queue = self.queue.lock();
@@ -108,9 +132,7 @@ impl Outbox {
         if first {
             // However large: a single record may exceed the bound on bytes.
             Pushed::First
-        } else if queue.frames.len() >= REALTIME_QUEUE_FRAMES_MAX
-            || queue.bytes >= REALTIME_QUEUE_BYTES_MAX
-        {
+        } else if queue.frames.len() >= self.frames_max || queue.bytes >= REALTIME_QUEUE_BYTES_MAX {
             Pushed::Full
         } else {
             Pushed::Behind

@@ -16,12 +16,14 @@ use super::judge::{self, Refusal};
 use super::replayer::Replays;
 use super::ring::Ring;
 use super::roster::Roster;
+use super::stats::{self, Stats};
 use super::topic::Topic;
 use super::worker::Window;
 use crate::call::Actor;
 use crate::kit::clock::Clock;
 use crate::kit::json::{Json, JsonMap};
-use crate::kit::limits::{REALTIME_CONNECTIONS_MAX, SUBSCRIPTIONS_MAX};
+use crate::ops::Settings;
+use crate::ops::settings::Realtime;
 use crate::store::{Cursor, Position, Store};
 
 /// Why a request about a connection was refused.
@@ -39,6 +41,9 @@ pub enum Error {
     /// The server holds as many connections as it may.
     #[error("Too many realtime connections.")]
     Full,
+    /// One address holds as many connections as it may.
+    #[error("Too many realtime connections from this address.")]
+    Crowd,
     /// The database cannot be read.
     #[error("The realtime service is not available.")]
     Unreadable,
@@ -58,7 +63,7 @@ pub enum Error {
 
 /// Realtime for all transports. Cheap to clone.
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>);
+pub struct Hub(pub(super) Arc<Inner>);
 
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -71,6 +76,8 @@ impl std::fmt::Debug for Hub {
 pub(super) struct Inner {
     pub(super) store: Store,
     pub(super) clock: Clock,
+    pub(super) settings: Settings,
+    pub(super) stats: Stats,
     pub(super) ring: Ring,
     pub(super) replays: Replays,
     /// Whether anybody is connected. Locks are taken in this order: `listening`, `window`, `roster`.
@@ -108,6 +115,7 @@ impl Connection {
     /// The reason for the end.
     pub async fn next(&self) -> Result<Vec<Bytes>, Ended> {
         let (frames, awaited) = self.outbox.next().await?;
+        stats::add(&self.hub.0.stats.frames, frames.len());
         if awaited {
             self.hub.0.replays.resume(&self.id);
         }
@@ -135,10 +143,12 @@ impl Hub {
     ///
     /// # Errors
     /// When its threads cannot be started.
-    pub fn start(store: &Store, clock: Clock) -> std::io::Result<Self> {
+    pub fn start(store: &Store, settings: Settings, clock: Clock) -> std::io::Result<Self> {
         let inner = Arc::new(Inner {
             store: store.clone(),
             clock,
+            settings,
+            stats: Stats::default(),
             ring: Ring::default(),
             replays: Replays::default(),
             listening: Mutex::new(false),
@@ -172,7 +182,7 @@ impl Hub {
     /// Opens a connection. Its first frame (`PB_CONNECT`, `hello`) is in the outbox.
     ///
     /// # Errors
-    /// [`Error::Full`], [`Error::Unreadable`].
+    /// [`Error::Full`], [`Error::Crowd`], [`Error::Unreadable`].
     pub fn connect(&self, transport: Transport, address: IpAddr) -> Result<Connection, Error> {
         let inner = &self.0;
         let mut listening = inner.listening.lock();
@@ -184,16 +194,16 @@ impl Hub {
             *listening = true;
         }
         let mut roster = inner.roster.lock();
-        if roster.len() >= REALTIME_CONNECTIONS_MAX {
-            return Err(Error::Full);
-        }
+        let settings = inner.settings.current();
+        admit(&mut roster, &settings.realtime, address)?;
         let id = ClientId::fresh();
-        let outbox = Arc::new(Outbox::default());
+        let outbox = Arc::new(Outbox::new(settings.realtime.backlog_max()));
         outbox.push(match transport {
             Transport::Sse => frame::sse_connect(id.as_str()),
             Transport::WebSocket => frame::ws_hello(id.as_str(), &inner.cursor()),
         });
-        roster.connect(id.clone(), transport, address, Arc::clone(&outbox));
+        let now = inner.clock.now();
+        roster.connect(id.clone(), transport, address, now, Arc::clone(&outbox));
         Ok(Connection {
             hub: self.clone(),
             id,
@@ -276,7 +286,7 @@ impl Hub {
         let past = since.map(|text| inner.open(text)).transpose()?;
         let mut roster = inner.roster.lock();
         let client = roster.client(id).ok_or(Error::UnknownClient)?;
-        if client.subs.len() >= SUBSCRIPTIONS_MAX {
+        if client.subs.len() >= inner.settings.current().realtime.subscriptions_max() {
             return Err(Error::TooMany);
         }
         judge::may_subscribe(&catalog, &topic, &client.actor).map_err(Error::Refused)?;
@@ -413,6 +423,26 @@ impl Inner {
         let epoch = self.store.head().epoch;
         self.store.cursors().seal(Cursor { epoch, position }).into()
     }
+}
+
+/// Whether one more connection from `address` has a place; a guest makes room where all are taken, so that guests never
+/// use up the places of people (security S12).
+fn admit(roster: &mut Roster, limits: &Realtime, address: IpAddr) -> Result<(), Error> {
+    const LEAVING_MAX: usize = 1_000;
+    // Behind a proxy on the same machine everybody comes from there.
+    if let Some(most) = limits.connections_per_address_max()
+        && !address.to_canonical().is_loopback()
+        && roster.connections_from(address) >= most
+    {
+        return Err(Error::Crowd);
+    }
+    if roster.len() < limits.connections_max() {
+        return Ok(());
+    }
+    if roster.leaving() < LEAVING_MAX && roster.make_room() {
+        return Ok(());
+    }
+    Err(Error::Full)
 }
 
 fn same_person(a: &Actor, b: &Actor) -> bool {

@@ -36,6 +36,17 @@ pub enum Ask {
     Ping,
 }
 
+impl Ask {
+    /// Whether the limits on how often clients may ask count it.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        match self {
+            Self::Auth { .. } | Self::Subscribe { .. } => true,
+            Self::Unsubscribe { .. } | Self::Ping => false,
+        }
+    }
+}
+
 /// A message that cannot be read: answered under `id`, the connection stays.
 #[derive(Debug)]
 pub struct Malformed {

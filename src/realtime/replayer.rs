@@ -17,6 +17,7 @@ use super::hub::Inner;
 use super::identity;
 use super::replay::{self, Listener, Progress, Step};
 use super::roster::{Replaying, Roster};
+use super::stats;
 use super::topic::Topic;
 use crate::call::Actor;
 use crate::records;
@@ -306,6 +307,7 @@ impl Inner {
             return;
         };
         let outbox = Arc::clone(&found.outbox);
+        stats::add(&self.stats.resets, 1);
         match found.transport {
             // The official SDK knows no such message; it connects again, and its user may fetch again.
             Transport::Sse => outbox.end(Ended::Expired),

@@ -1,7 +1,7 @@
 //! Committed groups on their way from the writer to the hub: bounded by bytes, never blocking the writer.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -34,6 +34,9 @@ struct State {
     lost: bool,
     closed: bool,
     listening: bool,
+    /// When the oldest of the changes came in, and of those that were taken last.
+    came: Option<Instant>,
+    taken: Option<Instant>,
 }
 
 impl Ring {
@@ -43,6 +46,7 @@ impl Ring {
         if !state.listening || state.lost || state.closed {
             return;
         }
+        state.came.get_or_insert_with(Instant::now);
         for change in &group.changes {
             state.bytes += size_bytes(change);
             state.changes.push_back(change.clone());
@@ -84,7 +88,14 @@ impl Ring {
             return Taken::Quiet;
         }
         state.bytes = 0;
+        state.taken = state.came.take();
         Taken::Changes(state.changes.drain(..).collect())
+    }
+
+    /// How long ago the oldest of the changes that were taken last came in.
+    pub(super) fn age(&self) -> Duration {
+        let taken = self.state.lock().taken;
+        taken.map_or(Duration::ZERO, |came| came.elapsed())
     }
 
     /// As if it had run over: the next look finds [`Taken::Lost`].

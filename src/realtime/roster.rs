@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 
-use super::client::{ClientId, Outbox, Transport};
+use super::client::{ClientId, Ended, Outbox, Transport};
 use super::topic::Topic;
 use crate::call::Actor;
 use crate::expr::Catalog;
+use crate::kit::address::network_of;
 use crate::kit::time::Timestamp;
 use crate::realtime::judge;
 use crate::schema::{CollectionId, RecordId};
@@ -62,6 +63,11 @@ pub(super) struct Member {
 pub(super) struct Client {
     pub(super) transport: Transport,
     pub(super) address: IpAddr,
+    pub(super) since: Timestamp,
+    /// Grows with each connection.
+    number: u64,
+    /// It was told to go.
+    leaving: bool,
     pub(super) actor: Actor,
     pub(super) outbox: Arc<Outbox>,
     pub(super) subs: Vec<Sub>,
@@ -95,6 +101,10 @@ pub(super) struct Roster {
     clients: HashMap<ClientId, Client>,
     topics: HashMap<TopicKey, HashMap<GroupKey, Group>>,
     people: HashMap<(CollectionId, RecordId), HashSet<ClientId>>,
+    /// Open connections by network.
+    networks: HashMap<IpAddr, usize>,
+    /// Connections so far.
+    number: u64,
     /// No token ends before this.
     first_expiry: Option<Timestamp>,
 }
@@ -105,11 +115,17 @@ impl Roster {
         id: ClientId,
         transport: Transport,
         address: IpAddr,
+        since: Timestamp,
         outbox: Arc<Outbox>,
     ) {
+        *self.networks.entry(network_of(address)).or_default() += 1;
+        self.number += 1;
         let client = Client {
             transport,
             address,
+            since,
+            number: self.number,
+            leaving: false,
             actor: Actor::Guest,
             outbox,
             subs: Vec::new(),
@@ -123,7 +139,49 @@ impl Roster {
         self.clear_subs(id);
         if let Some(client) = self.clients.remove(id) {
             self.forget_person(id, &client.actor);
+            let network = network_of(client.address);
+            if let Some(count) = self.networks.get_mut(&network) {
+                *count -= 1;
+                if *count == 0 {
+                    self.networks.remove(&network);
+                }
+            }
         }
+    }
+
+    /// Open connections from where `address` is.
+    pub(super) fn connections_from(&self, address: IpAddr) -> usize {
+        self.networks
+            .get(&network_of(address))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Ends the guest's connection that has been open longest; `false` when there is none.
+    pub(super) fn make_room(&mut self) -> bool {
+        let guests = self
+            .clients
+            .values_mut()
+            .filter(|client| !client.leaving && client.actor.record().is_none());
+        let Some(oldest) = guests.min_by_key(|client| client.number) else {
+            return false;
+        };
+        oldest.leaving = true;
+        oldest.outbox.end(Ended::Crowded);
+        true
+    }
+
+    /// Connections that were told to go and have not gone yet.
+    pub(super) fn leaving(&self) -> usize {
+        self.clients
+            .values()
+            .filter(|client| client.leaving)
+            .count()
+    }
+
+    /// Groups of subscribers that are judged as one.
+    pub(super) fn group_count(&self) -> usize {
+        self.topics.values().map(HashMap::len).sum()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -10,6 +10,7 @@ use super::client::{Ended, Outbox};
 use super::deliver::{self, Scene};
 use super::hub::{Error, Inner};
 use super::ring::Taken;
+use super::stats;
 use crate::store::{Change, ChangeKind, Position, Snapshot, Store, StoreError};
 
 /// How long the hub sleeps at most: the delay until a token that ran out is noticed on a quiet connection.
@@ -59,6 +60,7 @@ impl Inner {
     fn turn(&self, taken: Taken, pending: &mut VecDeque<Change>) {
         // Before anything is judged: a token that has run out counts no more.
         self.expire();
+        self.stats.sample();
         let done = match taken {
             Taken::Closed => Ok(()),
             Taken::Quiet => {
@@ -172,6 +174,7 @@ impl Inner {
         }
         // Each connection is woken once for all that came together.
         sleepers.iter().for_each(|outbox| outbox.wake());
+        self.stats.lagged(self.ring.age());
         std::mem::swap(&mut window.before, &mut window.after);
         Ok(())
     }
@@ -194,6 +197,8 @@ impl Inner {
         let cursor = || self.seal(position);
         let full = deliver::change(&roster, scene, change, &cursor, sleepers);
         self.seen.store(position.0, Ordering::SeqCst);
+        stats::add(&self.stats.events, 1);
+        stats::add(&self.stats.put_back, full.len());
         // Who reads too slowly goes on from the log, at its own pace, and misses nothing.
         for id in full {
             self.put_back(&mut roster, &id, position);

@@ -71,14 +71,14 @@ impl Binder<'_> {
                         Some(given(Part::Channel, plain, modifier))
                     }
                     ("parts", None | Some(Modifier::Lower)) => {
-                        Some(given(Part::ChannelParts, plain, modifier))
+                        Some(given(Part::ChannelSegments, plain, modifier))
                     }
                     ("parts", Some(Modifier::Length)) => {
-                        Some(given(Part::ChannelParts, GivenAccess::Length, None))
+                        Some(given(Part::ChannelSegments, GivenAccess::Length, None))
                     }
-                    ("parts", Some(Modifier::Each)) => {
-                        Some(self.each_given(Given::plain(Part::ChannelParts), "@channel.parts")?)
-                    }
+                    ("parts", Some(Modifier::Each)) => Some(
+                        self.each_given(Given::plain(Part::ChannelSegments), "@channel.parts")?,
+                    ),
                     _ => None,
                 }
             }
@@ -89,7 +89,7 @@ impl Binder<'_> {
                     .map_err(|_| error("@channel.parts is followed by a number"))?;
                 match modifier {
                     None | Some(Modifier::Lower) => {
-                        Some(given(Part::ChannelPart(at), plain, modifier))
+                        Some(given(Part::ChannelSegment(at), plain, modifier))
                     }
                     Some(_) => None,
                 }

@@ -119,14 +119,19 @@ fn spelt_plainly(uri: &Uri) -> Option<Uri> {
     out.parse().ok()
 }
 
+/// Whether a superuser comes from where settings allow none.
+pub(in crate::http) fn is_misplaced_superuser(app: &App, call: &Call) -> bool {
+    let settings = app.settings.current();
+    let from = &settings.superuser_networks;
+    call.actor.is_superuser()
+        && !from.is_empty()
+        && !from.iter().any(|network| network.contains(&call.client_ip))
+}
+
 /// Why a request goes no further, whatever its handler would say.
 fn refusal(app: &App, call: &Call, parts: &Parts) -> Option<Fault> {
-    if call.actor.is_superuser() {
-        let settings = app.settings.current();
-        let from = &settings.superuser_networks;
-        if !from.is_empty() && !from.iter().any(|network| network.contains(&call.client_ip)) {
-            return Some(Fault::forbidden().caused_by("superuser from an address not listed"));
-        }
+    if is_misplaced_superuser(app, call) {
+        return Some(Fault::forbidden().caused_by("superuser from an address not listed"));
     }
     if !limits::admits(app, call, parts) {
         return Some(Fault::too_many_requests());

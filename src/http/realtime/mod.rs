@@ -1,6 +1,8 @@
 //! The two transports of realtime: Server-Sent Events as the official SDK speaks them, and WebSocket frames.
 
+mod pace;
 mod socket;
+pub(super) mod stats;
 mod stream;
 
 use axum::body::Body;
@@ -12,7 +14,7 @@ use super::body::Unread;
 use super::error::Fault;
 use crate::app::App;
 use crate::call::Call;
-use crate::kit::limits::{BODY_BYTES_MAX, SUBSCRIPTION_BYTES_MAX, SUBSCRIPTIONS_MAX};
+use crate::kit::limits::{BODY_BYTES_MAX, SUBSCRIPTION_BYTES_MAX};
 use crate::realtime::ClientId;
 use crate::schema::{FieldError, FieldErrors};
 
@@ -33,7 +35,8 @@ pub(super) async fn submit(
     let form = body.read(BODY_BYTES_MAX).await?.form()?;
     let client = form.text("clientId")?;
     let topics = form.texts("subscriptions")?;
-    validate(&client, &topics)?;
+    let most = app.settings.current().realtime.subscriptions_max();
+    validate(&client, &topics, most)?;
     app.hub.submit(
         &ClientId::from_text(&client),
         &call.actor,
@@ -43,7 +46,7 @@ pub(super) async fn submit(
     Ok(answer::no_content())
 }
 
-fn validate(client: &str, topics: &[String]) -> Result<(), Fault> {
+fn validate(client: &str, topics: &[String], most: usize) -> Result<(), Fault> {
     const CLIENT_CHARS_MAX: usize = 255;
     let mut errors = FieldErrors::new();
     if client.is_empty() {
@@ -51,8 +54,8 @@ fn validate(client: &str, topics: &[String]) -> Result<(), Fault> {
     } else if client.chars().count() > CLIENT_CHARS_MAX {
         errors.add("clientId", length_out_of_range(CLIENT_CHARS_MAX));
     }
-    if topics.len() > SUBSCRIPTIONS_MAX {
-        errors.add("subscriptions", length_too_long(SUBSCRIPTIONS_MAX));
+    if topics.len() > most {
+        errors.add("subscriptions", length_too_long(most));
     } else {
         let mut items = FieldErrors::new();
         for (index, _) in topics

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
+use compact_str::CompactString;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -21,8 +22,8 @@ use crate::call::{Actor, Call};
 use crate::http::answer::Answer;
 use crate::http::error::Fault;
 use crate::http::layer;
+use crate::http::realtime::pace::Pace;
 use crate::kit::json::{Json, JsonMap};
-use crate::kit::limits::REALTIME_MESSAGE_BYTES_MAX;
 use crate::realtime::{Ask, Connection, Ended, Transport, parse, ws_error};
 use crate::records::view;
 
@@ -69,13 +70,14 @@ pub(super) fn open(app: App, call: &Call, mut request: Request) -> Answer {
     let connection = app.hub.connect(Transport::WebSocket, call.client_ip)?;
     let upgrade = hyper::upgrade::on(&mut request);
     let address = call.clone();
+    let message_bytes_max = app.settings.current().realtime.message_bytes_max();
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             let config = WebSocketConfig::default()
                 .read_buffer_size(READ_BUFFER_BYTES)
                 .write_buffer_size(WRITE_BUFFER_BYTES)
-                .max_message_size(Some(REALTIME_MESSAGE_BYTES_MAX))
-                .max_frame_size(Some(REALTIME_MESSAGE_BYTES_MAX));
+                .max_message_size(Some(message_bytes_max))
+                .max_frame_size(Some(message_bytes_max));
             let socket = WebSocketStream::from_raw_socket(
                 TokioIo::new(upgraded),
                 Role::Server,
@@ -153,6 +155,7 @@ impl Session {
     async fn serve(&self, socket: &mut Socket) -> Over {
         let mut ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         let mut heard = Instant::now();
+        let mut pace = Pace::new(heard);
         loop {
             tokio::select! {
                 frames = self.connection.next() => match frames {
@@ -162,10 +165,13 @@ impl Session {
                         }
                     }
                     Err(Ended::Shutdown) => return Over::Close(CloseCode::Away, "The server is shutting down."),
+                    Err(Ended::Crowded) => return Over::Close(CloseCode::Again, "The server is full."),
                     Err(Ended::Expired) => return Over::Close(CloseCode::Again, "Changes cannot be read now."),
                 },
                 message = socket.next() => {
                     heard = Instant::now();
+                    // Who sends too fast is read later: what waits meanwhile waits on his side of the wire.
+                    pace.take(heard).await;
                     if let Some(over) = self.hear(message).await {
                         return over;
                     }
@@ -217,6 +223,10 @@ impl Session {
             }
         };
         let ask = message.id;
+        if message.ask.is_counted() && !self.is_admitted() {
+            let (status, message, data) = Fault::too_many_requests().parts();
+            return hub.answer(id, ws_error(&ask, status, &message, data));
+        }
         let done = match message.ask {
             Ask::Ping => {
                 hub.ping(id, &ask);
@@ -232,6 +242,18 @@ impl Session {
             let (status, message, data) = fault.parts();
             hub.answer(id, ws_error(&ask, status, &message, data));
         }
+    }
+
+    /// Whether limits let the client ask once more: each message counts as a request to the endpoint would (security
+    /// S16).
+    fn is_admitted(&self) -> bool {
+        let call = Call {
+            actor: self.app.hub.actor(self.connection.id()),
+            now: self.app.clock.now(),
+            method: CompactString::const_new("POST"),
+            ..self.call.clone()
+        };
+        !self.app.limiter.binds(&call) || self.app.limiter.admits_path(&call, "/api/realtime")
     }
 
     async fn sign_in(&self, ask: &Json, token: &str) -> Result<(), Fault> {
@@ -251,6 +273,9 @@ impl Session {
             now,
             ..self.call.clone()
         };
+        if layer::is_misplaced_superuser(&self.app, &call) {
+            return Err(Fault::forbidden().caused_by("superuser from an address not listed"));
+        }
         let shown = self.app.store.read_now(|tx| view::own(tx, &call, record))?;
         self.app
             .hub

@@ -3,6 +3,7 @@
 mod ears;
 mod frames;
 mod identity;
+mod limits;
 mod resume;
 mod sight;
 mod world;
