@@ -10,6 +10,7 @@ use crate::files::Files;
 use crate::kit::clock::Clock;
 use crate::ops::cron::Crons;
 use crate::ops::{self, Limiter, Logs, Settings};
+use crate::outbound::Outbound;
 use crate::realtime::Hub;
 use crate::records::Records;
 use crate::store::{Access, OpenOptions, Store, StoreError};
@@ -88,8 +89,14 @@ impl App {
             files.sweep(&store).await?;
         }
         let passwords = Passwords::start(config.scheme)?;
-        let auth = Auth::new(store.clone(), passwords.clone(), settings.clone());
-        let records = Records::new(store.clone(), passwords, files.clone());
+        let records = Records::new(store.clone(), passwords.clone(), files.clone());
+        let auth = Auth::new(
+            store.clone(),
+            passwords,
+            settings.clone(),
+            records.clone(),
+            Outbound::new(config.open_networks.clone()),
+        );
         let hub = Hub::start(&store, settings.clone(), clock.clone())?;
         let collections = Collections::new(store.clone(), files.clone(), settings.clone());
         Ok(Self::new(Services {

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -22,6 +24,8 @@ pub struct Config {
     pub index_fallback: bool,
     /// Origins that browsers may call from; `*` and `?` are wildcards.
     pub origins: Vec<String>,
+    /// Private networks that pictures of new accounts may come from.
+    pub open_networks: Vec<IpNet>,
     /// Hosts of ours whose `www.` twin redirects to them.
     pub www_hosts: Vec<String>,
     /// Key that settings are encrypted with, when there is one.
@@ -49,6 +53,7 @@ impl Config {
             public_dir: None,
             index_fallback: true,
             origins: vec!["*".to_owned()],
+            open_networks: Vec::new(),
             www_hosts: Vec::new(),
             encryption_key: None,
             encryption_env: String::new(),
@@ -221,6 +226,14 @@ pub struct Serve {
         value_name = "LIST"
     )]
     pub origins: Vec<String>,
+    /// Private networks that pictures of people signed in by OAuth2 may come from, separated by commas
+    #[arg(
+        long = "open-networks",
+        env = "BURROW_OPEN_NETWORKS",
+        value_delimiter = ',',
+        value_name = "LIST"
+    )]
+    pub open_networks: Vec<IpNet>,
 }
 
 /// `superuser`

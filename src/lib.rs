@@ -1,5 +1,5 @@
 //! Burrow: a backend in one executable. The map of the house is in `ARCHITECTURE.md`; floors look down only:
-//! `http` and `cli` over `records`, `auth`, `realtime`, `ops` over `store`, `files` over `expr`, `schema`, `call` over `kit`.
+//! `http` and `cli` over `records`, `auth`, `realtime`, `ops` over `store`, `files`, `outbound` over `expr`, `schema`, `call` over `kit`.
 
 pub mod app;
 pub mod auth;
@@ -12,6 +12,7 @@ pub mod files;
 pub mod http;
 pub mod kit;
 pub mod ops;
+pub mod outbound;
 pub mod realtime;
 pub mod records;
 pub mod schema;

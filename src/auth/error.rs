@@ -44,6 +44,20 @@ pub enum Error {
     /// 400: the code is not, or not any more, good.
     #[error("Invalid or expired OTP.")]
     Code,
+    /// 400: the form of a sign-in by OAuth2 does not hold.
+    #[error("An error occurred while loading the submitted data.")]
+    OAuth2Form(FieldErrors),
+    /// 400: the provider does not confirm who this is.
+    #[error("{message}")]
+    Provider {
+        /// What the caller is told.
+        message: &'static str,
+        /// Why, for the log.
+        cause: String,
+    },
+    /// 400: the account or the person is tied to another one.
+    #[error("Failed to authenticate.")]
+    Link(FieldErrors),
     /// 429: too many failures; seconds until the next try.
     #[error("Too many failed attempts, please try again later.")]
     Throttled(u64),

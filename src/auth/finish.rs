@@ -20,6 +20,8 @@ pub enum Method {
     Password,
     /// A mailed code.
     Otp,
+    /// A provider.
+    OAuth2,
 }
 
 impl Method {
@@ -29,6 +31,7 @@ impl Method {
         match self {
             Self::Password => "password",
             Self::Otp => "otp",
+            Self::OAuth2 => "oauth2",
         }
     }
 
@@ -38,6 +41,7 @@ impl Method {
         match self {
             Self::Password => Context::Password,
             Self::Otp => Context::Otp,
+            Self::OAuth2 => Context::OAuth2,
         }
     }
 }
@@ -63,6 +67,8 @@ pub(super) struct Proof {
     pub(super) new_hash: Option<String>,
     /// The token of the answer; made afresh when `None`.
     pub(super) token: Option<String>,
+    /// What the answer tells besides, encoded.
+    pub(super) meta: Option<Vec<u8>>,
 }
 
 impl Auth {
@@ -89,7 +95,7 @@ impl Auth {
             Some(token) => token.clone(),
             None => service::session_token(&proof.record, now).ok_or(Error::Failed)?,
         };
-        let record = proof.record;
+        let (record, meta) = (proof.record, proof.meta);
         // The answer shows the record as it sees itself.
         let own = Call {
             actor: Actor::Auth(Arc::new(Identity {
@@ -100,7 +106,7 @@ impl Auth {
             ..call.clone()
         };
         self.store()
-            .read(move |tx| answer(tx, &own, &record, &token))
+            .read(move |tx| answer(tx, &own, &record, &token, meta.as_deref()))
             .await
             .map(Outcome::Session)
     }
@@ -184,8 +190,20 @@ fn upgrade(tx: &mut WriteTx<'_>, proven: &Record, hash: &str) -> Result<(), Erro
     Ok(())
 }
 
-fn answer(tx: &ReadTx<'_>, own: &Call, record: &Record, token: &str) -> Result<Vec<u8>, Error> {
-    let mut out = br#"{"record":"#.to_vec();
+fn answer(
+    tx: &ReadTx<'_>,
+    own: &Call,
+    record: &Record,
+    token: &str,
+    meta: Option<&[u8]>,
+) -> Result<Vec<u8>, Error> {
+    let mut out = b"{".to_vec();
+    if let Some(meta) = meta {
+        out.extend_from_slice(br#""meta":"#);
+        out.extend_from_slice(meta);
+        out.push(b',');
+    }
+    out.extend_from_slice(br#""record":"#);
     out.extend_from_slice(&view::own(tx, own, record)?);
     out.extend_from_slice(br#","token":"#);
     json::write_str(token, &mut out);

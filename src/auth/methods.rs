@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::provider::Offer;
 use crate::schema::{AuthOptions, Collection};
 
 /// The answer of `auth-methods`.
@@ -13,7 +14,7 @@ pub struct Methods {
     mfa: TimedMethod,
     otp: TimedMethod,
     /// The same as `oauth2.providers`, for old clients.
-    auth_providers: [(); 0],
+    auth_providers: Vec<Offer>,
     username_password: bool,
     email_password: bool,
 }
@@ -25,10 +26,9 @@ struct PasswordMethod {
     enabled: bool,
 }
 
-/// Providers are listed once sign-in by them is built; until then none can be initialised, and such are left out.
 #[derive(Clone, Debug, Serialize)]
 struct OAuth2Method {
-    providers: [(); 0],
+    providers: Vec<Offer>,
     enabled: bool,
 }
 
@@ -60,6 +60,10 @@ impl Methods {
             Vec::new()
         };
         let by = |name: &str| fields.iter().any(|field| field == name);
+        let oauth2 = &auth.oauth2;
+        let offered = oauth2.providers.iter().filter(|_| oauth2.enabled);
+        let providers: Vec<Offer> = offered.filter_map(Offer::of).collect();
+        let auth_providers = providers.iter().map(Offer::plain).collect();
         Self {
             username_password: by("username"),
             email_password: by("email"),
@@ -68,12 +72,12 @@ impl Methods {
                 enabled: password.enabled,
             },
             oauth2: OAuth2Method {
-                providers: [],
-                enabled: auth.oauth2.enabled,
+                providers,
+                enabled: oauth2.enabled,
             },
             mfa: TimedMethod::new(auth.mfa.enabled, auth.mfa.duration),
             otp: TimedMethod::new(auth.otp.enabled, auth.otp.duration),
-            auth_providers: [],
+            auth_providers,
         }
     }
 }

@@ -145,6 +145,7 @@ impl Auth {
             mfa_id: form.mfa_id,
             new_hash: None,
             token: None,
+            meta: None,
         })
     }
 

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use super::callers::Callers;
+use super::oauth2_return::Names;
 use super::password::Passwords;
+use super::provider::Providers;
 use super::throttle::Throttle;
 use super::token::{self, Claims, Purpose};
 use crate::call::{Actor, Identity};
 use crate::kit::time::Timestamp;
 use crate::ops::Settings;
+use crate::outbound::Outbound;
+use crate::records::Records;
 use crate::schema::Record;
 use crate::store::{ReadTx, Store, StoreError};
 
@@ -23,12 +27,22 @@ struct Inner {
     settings: Settings,
     throttle: Throttle,
     callers: Arc<Callers>,
+    records: Records,
+    outbound: Outbound,
+    providers: Providers,
+    names: Names,
 }
 
 impl Auth {
     /// Ties the service to the store, whose commits tell it when a remembered caller is stale.
     #[must_use]
-    pub fn new(store: Store, passwords: Passwords, settings: Settings) -> Self {
+    pub fn new(
+        store: Store,
+        passwords: Passwords,
+        settings: Settings,
+        records: Records,
+        outbound: Outbound,
+    ) -> Self {
         let callers = Arc::new(Callers::default());
         let listener = Arc::clone(&callers);
         store.on_commit(move |group| listener.forget(group));
@@ -38,6 +52,10 @@ impl Auth {
             settings,
             throttle: Throttle::default(),
             callers,
+            records,
+            providers: Providers::new(outbound.clone()),
+            outbound,
+            names: Names::default(),
         }))
     }
 
@@ -55,6 +73,26 @@ impl Auth {
     /// What superusers have set.
     pub(super) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// Where accounts are made.
+    pub(super) fn records(&self) -> &Records {
+        &self.0.records
+    }
+
+    /// Requests of our own.
+    pub(super) fn outbound(&self) -> &Outbound {
+        &self.0.outbound
+    }
+
+    /// Who providers say somebody is.
+    pub(super) fn providers(&self) -> &Providers {
+        &self.0.providers
+    }
+
+    /// Names that were told on the way back from a provider.
+    pub(super) fn names(&self) -> &Names {
+        &self.0.names
     }
 
     /// The counts of failed sign-ins.

@@ -117,6 +117,7 @@ impl Auth {
             mfa_id: form.mfa_id,
             new_hash,
             token: None,
+            meta: None,
         })
     }
 
@@ -154,6 +155,7 @@ impl Auth {
             mfa_id: String::new(),
             new_hash: None,
             token: (!identity.refreshable).then(|| token.to_owned()),
+            meta: None,
         };
         self.finish(call, proof).await
     }
@@ -187,6 +189,7 @@ impl Auth {
             mfa_id: String::new(),
             new_hash: None,
             token: Some(token),
+            meta: None,
         };
         self.finish(call, proof).await
     }
@@ -283,7 +286,7 @@ fn find_in(
 }
 
 /// Whether the unique index of a field takes letters of either case for the same.
-fn ignores_case(collection: &Collection, field: &str) -> bool {
+pub(super) fn ignores_case(collection: &Collection, field: &str) -> bool {
     collection
         .indexes
         .iter()

@@ -33,6 +33,7 @@ pub(super) fn serve(
         ));
     }
     config.origins.clone_from(&flags.origins);
+    config.open_networks.clone_from(&flags.open_networks);
     if !common.without_hooks {
         refuse_hooks(&common.hooks_dir(&config))?;
     }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::answer::{self, Answer};
 use super::body::Unread;
@@ -10,7 +10,7 @@ use super::error::Fault;
 use super::extract::{self, At, Superuser};
 use super::form::Form;
 use crate::app::App;
-use crate::auth::{CodeForm, Error, Methods, Outcome, PasswordForm};
+use crate::auth::{CodeForm, Error, Methods, OAuth2Form, Outcome, PasswordForm, Returned};
 use crate::call::Call;
 use crate::kit::limits::BODY_BYTES_MAX;
 
@@ -79,6 +79,80 @@ pub(super) async fn with_code(
         .sign_in_by_code(&call, &collection, submitted)
         .await?;
     session(&call, outcome)
+}
+
+/// `POST /auth-with-oauth2`
+pub(super) async fn with_oauth2(
+    State(app): State<App>,
+    call: Call,
+    At(collection): At<String>,
+    body: Unread,
+) -> Answer {
+    let collection = app.auth.oauth2_accounts(&collection)?;
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    let redirect_url = match form.text("redirectURL")? {
+        // As older clients call it.
+        url if url.is_empty() => form.text("redirectUrl")?,
+        url => url,
+    };
+    let submitted = OAuth2Form {
+        provider: form.text("provider")?,
+        code: form.text("code")?,
+        verifier: form.text("codeVerifier")?,
+        redirect_url,
+        create_data: form.object("createData")?,
+        mfa_id: mfa_id(&call, &form)?,
+    };
+    let call = with_body(call, form);
+    let outcome = app.auth.sign_in_by_oauth2(&call, &collection, submitted);
+    session(&call, Box::pin(outcome).await?)
+}
+
+/// `GET` and `POST /api/oauth2-redirect`: where providers send people back to.
+pub(super) async fn come_back(
+    State(app): State<App>,
+    call: Call,
+    method: Method,
+    body: Unread,
+) -> Answer {
+    let by_post = method == Method::POST;
+    let returned = if by_post {
+        read_return(body).await
+    } else {
+        let text = |name: &str| call.query(name).unwrap_or("").to_owned();
+        Some(Returned {
+            state: text("state"),
+            code: text("code"),
+            error: text("error"),
+            user: String::new(),
+        })
+    };
+    let went_well = returned.is_some_and(|it| app.auth.come_back(&app.hub, &call, &it));
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = if by_post {
+        StatusCode::SEE_OTHER
+    } else {
+        StatusCode::TEMPORARY_REDIRECT
+    };
+    let page = HeaderValue::from_static(if went_well {
+        "../_/#/auth/oauth2-redirect-success"
+    } else {
+        "../_/#/auth/oauth2-redirect-failure"
+    });
+    response.headers_mut().insert(header::LOCATION, page);
+    Ok(response)
+}
+
+/// What a provider posts; whatever cannot be read is nothing.
+async fn read_return(body: Unread) -> Option<Returned> {
+    let form = body.read(BODY_BYTES_MAX).await.ok()?.form().ok()?;
+    let text = |name: &str| form.text(name).unwrap_or_default();
+    Some(Returned {
+        state: text("state"),
+        code: text("code"),
+        error: text("error"),
+        user: text("user"),
+    })
 }
 
 /// `POST /auth-refresh`

@@ -7,6 +7,7 @@ use super::body::Unread;
 use super::error::Fault;
 use super::extract::{At, Superuser};
 use crate::app::App;
+use crate::auth::provider;
 use crate::collections::Error;
 use crate::kit::json::{self, Json, JsonMap};
 use crate::kit::limits::BODY_BYTES_MAX;
@@ -115,10 +116,10 @@ pub(super) async fn scaffolds(State(app): State<App>, Superuser(call): Superuser
 pub(super) async fn providers(Superuser(call): Superuser) -> Answer {
     let list: Vec<Provider> = PROVIDERS
         .iter()
-        .map(|&(name, display_name)| Provider {
-            name,
-            display_name,
-            logo: logo(display_name),
+        .map(|provider| Provider {
+            name: provider.name,
+            display_name: provider.label,
+            logo: provider::logo(provider.label),
         })
         .collect();
     answer::ordered(&call, &list)
@@ -148,14 +149,4 @@ fn encoded(collection: &Collection) -> Vec<u8> {
     let mut out = Vec::with_capacity(2_048);
     write_json(collection, &mut out);
     out
-}
-
-/// The first letter of a label in a circle: marks of other companies are not ours to carry.
-fn logo(label: &str) -> String {
-    let letter: String = label.chars().take(1).flat_map(char::to_uppercase).collect();
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 32 32\"><circle cx=\"16\" cy=\"16\" r=\"15\" \
-         fill=\"#e4e9ec\"/><text x=\"16\" y=\"21\" text-anchor=\"middle\" font-family=\"sans-serif\" \
-         font-size=\"15\" fill=\"#3c4a52\">{letter}</text></svg>"
-    )
 }

@@ -326,9 +326,14 @@ impl From<auth::Error> for Fault {
             Error::OtherCollection(_) | Error::MethodOff(_) | Error::Rule => {
                 Self::forbidden().with_message(error.to_string())
             }
-            Error::Form(ref data) => Self::bad_request()
-                .with_message(error.to_string())
-                .with_data(data.clone()),
+            Error::Form(ref data) | Error::OAuth2Form(ref data) | Error::Link(ref data) => {
+                Self::bad_request()
+                    .with_message(error.to_string())
+                    .with_data(data.clone())
+            }
+            Error::Provider { message, cause } => {
+                Self::bad_request().with_message(message).caused_by(cause)
+            }
             Error::Failed | Error::SecondFactor(_) | Error::Code => {
                 Self::bad_request().with_message(error.to_string())
             }

@@ -1,7 +1,7 @@
 //! A submitted form with known names: property names match in any case, types must fit (contract 1.3).
 
 use super::error::Fault;
-use crate::kit::json::{Json, JsonMap};
+use crate::kit::json::{self, Json, JsonMap};
 
 /// The submitted properties. Each accessor answers 400 when the value is of another type; absent and null are the zero value.
 #[derive(Debug)]
@@ -76,6 +76,23 @@ impl Form {
                 text.as_str(),
                 "1" | "t" | "T" | "TRUE" | "true" | "True"
             )),
+            Some(_) => Err(Fault::unreadable_form()),
+        }
+    }
+
+    /// An object.
+    ///
+    /// # Errors
+    /// 400 for another type.
+    pub fn object(&self, name: &str) -> Result<JsonMap, Fault> {
+        match self.get(name) {
+            None | Some(Json::Null) => Ok(JsonMap::new()),
+            Some(Json::Object(map)) => Ok(map.clone()),
+            Some(Json::String(text)) if self.from_text && text.is_empty() => Ok(JsonMap::new()),
+            Some(Json::String(text)) if self.from_text => match json::parse(text) {
+                Ok(Json::Object(map)) => Ok(map),
+                _ => Err(Fault::unreadable_form()),
+            },
             Some(_) => Err(Fault::unreadable_form()),
         }
     }

@@ -108,6 +108,14 @@ fn routes(app: App) -> Router {
             post(auth::with_code),
         )
         .route(
+            "/api/collections/{collection}/auth-with-oauth2",
+            post(auth::with_oauth2),
+        )
+        .route(
+            "/api/oauth2-redirect",
+            get(auth::come_back).post(auth::come_back),
+        )
+        .route(
             "/api/collections/{collection}/auth-refresh",
             post(auth::refresh),
         )

@@ -259,3 +259,24 @@ pub const LOG_URL_CHARS_MAX: usize = 3_000;
 pub const LOG_HEADER_CHARS_MAX: usize = 2_000;
 /// Windows of the rate limiter that are counted at a time; further clients share one.
 pub const RATE_WINDOWS_MAX: usize = 100_000;
+
+/// Redirects that an outgoing request follows; past it it failed.
+pub const OUTBOUND_REDIRECTS_MAX: usize = 5;
+/// Headers of an answer to an outgoing request; past it it failed.
+pub const OUTBOUND_HEADERS_MAX: usize = 100;
+/// Seconds that the questions to a provider may take for one sign-in (contract-auth 2.11); past it 400.
+pub const PROVIDER_SECS_MAX: u64 = 30;
+/// Bytes of one answer of a provider: tokens, keys, a person; past it 400.
+pub const PROVIDER_ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Seconds that a picture may take (contract-auth 2.11); past it the account has none.
+pub const AVATAR_SECS_MAX: u64 = 10;
+/// Bytes of a picture; past it the account has none.
+pub const AVATAR_BYTES_MAX: usize = 32 << 20;
+/// Names that Apple told and nobody has come for yet; further ones are forgotten.
+pub const APPLE_NAMES_MAX: usize = 1_000;
+/// Bytes of such a name and of the code it is kept by; a longer one is forgotten.
+pub const APPLE_NAME_BYTES_MAX: usize = 1_000;
+/// Milliseconds that such a name is kept (contract-auth 2.12).
+pub const APPLE_NAME_MILLIS: i64 = 60_000;
+/// Seconds that clocks of providers may be off (contract-auth 2.14).
+pub const ID_TOKEN_LEEWAY_SECS: u64 = 300;

@@ -42,6 +42,12 @@ pub(super) fn sse_event(topic: &str, happened: Happened, record: &[u8]) -> Bytes
     Bytes::from(out)
 }
 
+/// A message that is no event of a record. `topic` has no line break, and JSON text has none.
+pub(super) fn sse_message(topic: &str, data: &[u8]) -> Bytes {
+    let parts: [&[u8]; 5] = [b"event:", topic.as_bytes(), b"\ndata:", data, b"\n\n"];
+    Bytes::from(parts.concat())
+}
+
 /// The first SSE message.
 #[must_use]
 pub fn sse_connect(client_id: &str) -> Bytes {

@@ -7,6 +7,7 @@ mod frame;
 mod hub;
 mod identity;
 mod judge;
+mod once;
 mod past;
 mod protocol;
 mod replay;

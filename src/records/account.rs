@@ -6,6 +6,7 @@ use compact_str::CompactString;
 use super::Error;
 use super::draft::Draft;
 use super::remove;
+use super::system::REFERENCE_COLLECTIONS;
 use crate::call::Call;
 use crate::expr::Guard;
 use crate::kit::value::Value;
@@ -158,6 +159,20 @@ pub fn before_update(
     }
     for name in ended {
         for record in owned(tx, name, before)? {
+            remove::remove(tx, call, &record, &mut remove::Gone::default())?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends whatever an account holds that its maker may have planted: sessions, keys, factors, devices, links. For the
+/// day when somebody else proves that the address is theirs.
+///
+/// # Errors
+/// The store's own.
+pub fn disown(tx: &mut WriteTx<'_>, call: &Call, account: &Record) -> Result<(), Error> {
+    for name in REFERENCE_COLLECTIONS {
+        for record in owned(tx, name, account)? {
             remove::remove(tx, call, &record, &mut remove::Gone::default())?;
         }
     }

@@ -62,6 +62,7 @@ fn one(
                 .iter()
                 .find(|password| password.field == index);
             Ok(typed
+                .filter(|password| !password.generated)
                 .and_then(|password| options.validate_plain(&password.plain))
                 .or_else(|| field.validate(value, &Check { before })))
         }
@@ -103,8 +104,7 @@ fn uploads(
     index: usize,
     value: &Value,
 ) -> Option<FieldError> {
-    let max = u64::try_from(options.max_size).unwrap_or(0);
-    let max = if max == 0 { FILE_BYTES_DEFAULT } else { max };
+    let max = bytes_max(options);
     let text = value.text_or_empty();
     draft
         .files
@@ -112,6 +112,20 @@ fn uploads(
         // A single field given several files keeps the last: the others are never stored.
         .filter(|file| file.field == index && text.contains(file.name.as_str()))
         .find_map(|file| upload(options, max, &file.name, &file.upload))
+}
+
+/// Bytes that one file of a field may have.
+fn bytes_max(options: &FileOptions) -> u64 {
+    match u64::try_from(options.max_size) {
+        Ok(0) | Err(_) => FILE_BYTES_DEFAULT,
+        Ok(max) => max,
+    }
+}
+
+/// Whether a field takes a file of this size and kind.
+#[must_use]
+pub fn takes(options: &FileOptions, file: &Upload) -> bool {
+    upload(options, bytes_max(options), "", file).is_none()
 }
 
 fn upload(options: &FileOptions, max: u64, name: &str, upload: &Upload) -> Option<FieldError> {

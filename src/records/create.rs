@@ -76,8 +76,22 @@ pub fn judge(tx: &ReadTx<'_>, call: &Call, draft: &Draft) -> Result<Record, Erro
 /// # Errors
 /// As [`judge`]; and values that must be unique and are not.
 pub fn create(tx: &mut WriteTx<'_>, call: &Call, draft: &Draft) -> Result<Record, Error> {
+    create_with(tx, call, draft, |_| {})
+}
+
+/// As [`create`]; `finish` has the last word on the judged record: for what nobody could have submitted.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_with(
+    tx: &mut WriteTx<'_>,
+    call: &Call,
+    draft: &Draft,
+    finish: impl FnOnce(&mut Record),
+) -> Result<Record, Error> {
     draft.still_fits(tx.catalog())?;
-    let record = judge(tx, call, draft)?;
+    let mut record = judge(tx, call, draft)?;
+    finish(&mut record);
     tx.insert(&record).map_err(|error| {
         taken(record.collection(), error).map_or_else(Error::Store, Error::Create)
     })?;
@@ -94,7 +108,10 @@ fn refuse(errors: FieldErrors) -> Result<(), Error> {
 }
 
 /// The errors by field that a refused unique index means; any other error is given back.
-pub(super) fn taken(collection: &Collection, error: StoreError) -> Result<FieldErrors, StoreError> {
+///
+/// # Errors
+/// Any other error.
+pub fn taken(collection: &Collection, error: StoreError) -> Result<FieldErrors, StoreError> {
     let StoreError::NotUnique { columns, .. } = &error else {
         return Err(error);
     };

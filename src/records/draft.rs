@@ -9,11 +9,15 @@ use crate::call::Call;
 use crate::expr::Catalog;
 use crate::files::Upload;
 use crate::files::name::stored_name;
+use crate::kit::id;
 use crate::kit::json::{Json, JsonMap};
 use crate::kit::value::Value;
 use crate::schema::field::{self, Modifier, keys_in_order, resolve_key};
 use crate::schema::{Collection, FieldKind, Record};
 use crate::store::StoreError;
+
+/// Characters of a password that nobody knows.
+const GENERATED_PASSWORD_CHARS: usize = 30;
 
 /// The body of a create or update: plain values, and files by the name of their part.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +48,8 @@ pub struct NewPassword {
     pub plain: CompactString,
     /// What is stored, once made.
     pub hash: Option<CompactString>,
+    /// Whether nobody typed it: it need not look as people's passwords must.
+    pub generated: bool,
 }
 
 /// How one key acts on its field.
@@ -142,6 +148,7 @@ impl Draft {
                     field: index,
                     plain: CompactString::from(plain.text_or_empty()),
                     hash: None,
+                    generated: false,
                 });
             }
             _ if modifier == Modifier::Set => {
@@ -237,6 +244,29 @@ impl Draft {
         self.passwords
             .iter()
             .find(|password| password.field == index)
+    }
+
+    /// Gives the account a password that nobody knows, unless one was submitted.
+    pub fn generate_password(&mut self) {
+        if self
+            .password("password")
+            .is_some_and(|p| !p.plain.is_empty())
+        {
+            return;
+        }
+        let Some(field) = self.collection.field_index("password") else {
+            return;
+        };
+        let plain = id::random(GENERATED_PASSWORD_CHARS, id::ALNUM);
+        self.body
+            .insert("passwordConfirm".to_owned(), Json::from(plain.as_str()));
+        self.passwords.retain(|password| password.field != field);
+        self.passwords.push(NewPassword {
+            field,
+            plain,
+            hash: None,
+            generated: true,
+        });
     }
 
     /// Whether `hash` is that of the submitted old password.

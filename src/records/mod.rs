@@ -5,7 +5,7 @@ pub mod access;
 pub mod account;
 pub mod batch;
 mod blobs;
-mod check;
+pub mod check;
 pub mod create;
 mod cursor;
 mod download;

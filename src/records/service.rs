@@ -19,8 +19,8 @@ use crate::kit::limits::{
     BODY_BYTES_MAX, EDITOR_BYTES_DEFAULT, FILE_BYTES_DEFAULT, GUESS_CLIENTS_MAX,
     GUESS_DELAY_MILLIS_MAX, GUESS_WINDOW_MILLIS, JSON_BYTES_DEFAULT,
 };
-use crate::schema::{Action, Collection, FieldKind};
-use crate::store::{Store, WriteTx};
+use crate::schema::{Action, Collection, FieldKind, Record};
+use crate::store::{Store, StoreError, WriteTx};
 
 /// Reading and writing records. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -160,6 +160,48 @@ impl Records {
             .write_short(move |tx| {
                 let record = create::create(tx, &asker, &draft)?;
                 view::encode(tx, &asker, record.collection(), &record)
+            })
+            .await;
+        settle(pending, made.is_ok());
+        made
+    }
+
+    /// Makes the account of somebody whom another authority has proven, as `call` would make it. `finish` has the last
+    /// word on the record, and what `also` writes is committed with it or not at all.
+    ///
+    /// # Errors
+    /// As [`Records::create`], and those of `also`.
+    pub async fn sign_up<E>(
+        &self,
+        call: &Call,
+        collection: &Arc<Collection>,
+        submission: Submission,
+        finish: impl FnOnce(&mut Record) + Send + 'static,
+        also: impl FnOnce(&mut WriteTx<'_>, &Record) -> Result<(), E> + Send + 'static,
+    ) -> Result<Record, E>
+    where
+        E: From<Error> + From<StoreError> + Send + 'static,
+    {
+        access::gate(&self.store.catalog(), call, collection, Action::Create)?;
+        let mut draft = Draft::new(collection, call, submission);
+        draft.generate_password();
+        let (asker, early) = (call.clone(), draft.clone());
+        let added = self
+            .store
+            .read(move |tx| {
+                let record = create::judge(tx, &asker, &early)?;
+                blobs::added(&early, record.id(), Some(&record))
+            })
+            .await?;
+        self.hash(&mut draft).await?;
+        let pending = blobs::store(&self.files, added).await?;
+        let asker = call.clone();
+        let made = self
+            .store
+            .write(move |tx| {
+                let record = create::create_with(tx, &asker, &draft, finish)?;
+                also(tx, &record)?;
+                Ok(record)
             })
             .await;
         settle(pending, made.is_ok());

@@ -4,6 +4,7 @@ use super::Error;
 use super::remove::{self, Gone};
 use crate::call::Call;
 use crate::kit::value::Value;
+use crate::schema::provider::is_provider;
 use crate::schema::{CollectionId, FieldError, FieldErrors, Record};
 use crate::store::{ReadTx, WriteTx};
 
@@ -74,43 +75,4 @@ pub(super) fn after_create(
         Some(installer) => remove::remove(tx, call, &installer, &mut Gone::default()),
         None => Ok(()),
     }
-}
-
-/// Names of the registered OAuth2 providers.
-fn is_provider(name: &str) -> bool {
-    const NAMES: [&str; 32] = [
-        "apple",
-        "google",
-        "microsoft",
-        "yandex",
-        "facebook",
-        "instagram2",
-        "github",
-        "gitlab",
-        "bitbucket",
-        "gitee",
-        "gitea",
-        "discord",
-        "twitter",
-        "kakao",
-        "vk",
-        "linear",
-        "notion",
-        "monday",
-        "lark",
-        "box",
-        "spotify",
-        "trakt",
-        "twitch",
-        "patreon",
-        "strava",
-        "wakatime",
-        "livechat",
-        "mailcow",
-        "planningcenter",
-        "oidc",
-        "oidc2",
-        "oidc3",
-    ];
-    NAMES.contains(&name)
 }

@@ -58,6 +58,26 @@ impl<'a> ReadTx<'a> {
         self.find_by(collection, "id", &Value::text(id))
     }
 
+    /// The first record of `collection` whose fields hold these values, rules not asked.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn find_by_all(
+        &self,
+        collection: &Arc<Collection>,
+        values: &[(&str, Value)],
+    ) -> Result<Option<Record>, StoreError> {
+        let mut sql = query::select_all(collection);
+        for (at, (field, value)) in values.iter().enumerate() {
+            sql.push(if at == 0 { " WHERE " } else { " AND " })
+                .ident(field)
+                .push(" = ")
+                .arg(value.clone());
+        }
+        sql.push(" LIMIT 1");
+        Ok(self.records(collection, &sql)?.pop())
+    }
+
     /// The first record of `collection` whose `field` holds `value`, rules not asked.
     ///
     /// # Errors
