@@ -21,6 +21,8 @@ const QUIET: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Gauge {
     pages: AtomicU64,
+    /// From how many pages on the thread is to be woken. Waking it at each commit would cost the writer a system call.
+    wake_at: AtomicU64,
     wake: Sender<()>,
 }
 
@@ -29,15 +31,29 @@ impl Gauge {
     pub(super) fn watch(self: &Arc<Self>, connection: &mut Connection) -> Result<(), StoreError> {
         let gauge = Arc::clone(self);
         connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
-            let pages = u64::try_from(pages).unwrap_or(0);
-            gauge.pages.store(pages, Ordering::Relaxed);
-            if pages >= limits::WAL_PAGES_CHECKPOINT {
-                // A full channel means that the thread is awake already.
-                let _ = gauge.wake.try_send(());
-            }
+            gauge.grown(u64::try_from(pages).unwrap_or(0));
             Ok(())
         }))?;
         Ok(())
+    }
+
+    fn grown(&self, pages: u64) {
+        if pages < self.pages.swap(pages, Ordering::Relaxed) {
+            // The log began again.
+            self.wake_at
+                .store(limits::WAL_PAGES_CHECKPOINT, Ordering::Relaxed);
+        }
+        if pages >= self.wake_at.load(Ordering::Relaxed) {
+            self.wake_at.store(u64::MAX, Ordering::Relaxed);
+            // A full channel means that the thread is awake already.
+            let _ = self.wake.try_send(());
+        }
+    }
+
+    /// Asks to be woken after so many pages more than `copied`.
+    fn after(&self, copied: u64) {
+        self.wake_at
+            .store(copied + limits::WAL_PAGES_CHECKPOINT, Ordering::Relaxed);
     }
 }
 
@@ -54,6 +70,7 @@ impl Checkpointer {
         let (wake, woken) = bounded(1);
         let gauge = Arc::new(Gauge {
             pages: AtomicU64::new(0),
+            wake_at: AtomicU64::new(limits::WAL_PAGES_CHECKPOINT),
             wake,
         });
         let stop = Arc::new(AtomicBool::new(false));
@@ -63,7 +80,6 @@ impl Checkpointer {
             pressure: Arc::clone(pressure),
             stop: Arc::clone(&stop),
             link: None,
-            done: 0,
         };
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_owned())
@@ -93,56 +109,45 @@ struct State {
     stop: Arc<AtomicBool>,
     /// Opened when first needed: a server that is only read never pays for it.
     link: Option<Link>,
-    /// Pages of the log that the last checkpoint has copied.
-    done: u64,
 }
 
 impl State {
     fn run(mut self, woken: &Receiver<()>) {
         let mut busy = false;
+        let mut seen = 0;
         while !self.stop.load(Ordering::Acquire) {
             let quiet = if busy {
                 woken.recv_timeout(QUIET)
             } else {
                 woken.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
+            let pages = self.gauge.pages.load(Ordering::Relaxed);
             let mode = match quiet {
                 _ if self.stop.load(Ordering::Acquire) => break,
-                Ok(()) => {
-                    busy = true;
-                    match self.due() {
-                        Some(mode) => mode,
-                        None => continue,
-                    }
-                }
+                Ok(()) if pages >= limits::WAL_PAGES_RESTART => "PRAGMA wal_checkpoint(RESTART)",
+                Ok(()) => "PRAGMA wal_checkpoint(PASSIVE)",
+                Err(RecvTimeoutError::Timeout) if pages == seen => "PRAGMA wal_checkpoint(RESTART)",
+                // Written meanwhile, but not enough to be woken for.
                 Err(RecvTimeoutError::Timeout) => {
-                    busy = false;
-                    "PRAGMA wal_checkpoint(RESTART)"
+                    seen = pages;
+                    continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            if let Err(error) = self.checkpoint(mode) {
-                tracing::warn!(%error, "a checkpoint failed");
+            busy = quiet.is_ok();
+            seen = pages;
+            match self.checkpoint(mode) {
+                Ok(copied) => self.gauge.after(copied),
+                Err(error) => {
+                    self.gauge.after(pages);
+                    tracing::warn!(%error, "a checkpoint failed");
+                }
             }
         }
     }
 
-    fn due(&mut self) -> Option<&'static str> {
-        let pages = self.gauge.pages.load(Ordering::Relaxed);
-        // The log begins again after a restart.
-        if pages < self.done {
-            self.done = 0;
-        }
-        if pages >= limits::WAL_PAGES_RESTART {
-            Some("PRAGMA wal_checkpoint(RESTART)")
-        } else if pages - self.done >= limits::WAL_PAGES_CHECKPOINT {
-            Some("PRAGMA wal_checkpoint(PASSIVE)")
-        } else {
-            None
-        }
-    }
-
-    fn checkpoint(&mut self, mode: &'static str) -> Result<(), StoreError> {
+    /// Copies pages of the log into the database; gives how many of them are copied now.
+    fn checkpoint(&mut self, mode: &'static str) -> Result<u64, StoreError> {
         let link = match self.link.take() {
             Some(link) => link,
             None => {
@@ -157,10 +162,9 @@ impl State {
             .prepare_cached(mode)?
             .query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?;
         self.link = Some(link);
-        self.done = u64::try_from(copied).unwrap_or(0);
         let left = u64::try_from(log - copied).unwrap_or(0);
         self.pressure
             .store(left > limits::WAL_PAGES_PRESSURE, Ordering::Relaxed);
-        Ok(())
+        Ok(u64::try_from(copied).unwrap_or(0))
     }
 }
