@@ -20,6 +20,7 @@ mod expand;
 mod files;
 mod http;
 mod logs;
+mod oauth2;
 mod realtime;
 mod records;
 mod rules;

@@ -122,14 +122,14 @@ impl Socket {
 }
 
 /// A client of the event stream.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     reader: BufReader<TcpStream>,
     text: String,
-    pub(super) id: String,
+    pub(crate) id: String,
 }
 
 impl Stream {
-    pub(super) fn open(t: &TestApp) -> Self {
+    pub(crate) fn open(t: &TestApp) -> Self {
         let mut raw = dial(t);
         raw.write_all(b"GET /api/realtime HTTP/1.1\r\nHost: test\r\n\r\n")
             .unwrap();
@@ -146,13 +146,13 @@ impl Stream {
     }
 
     /// Opens and subscribes.
-    pub(super) fn of(t: &TestApp, person: &Person, topics: &[&str]) -> Self {
+    pub(crate) fn of(t: &TestApp, person: &Person, topics: &[&str]) -> Self {
         let stream = Self::open(t);
         assert_eq!(stream.submit(person, topics).status, 204);
         stream
     }
 
-    pub(super) fn submit(&self, person: &Person, topics: &[&str]) -> Reply {
+    pub(crate) fn submit(&self, person: &Person, topics: &[&str]) -> Reply {
         let body = json!({"clientId": self.id, "subscriptions": topics});
         person.post("/api/realtime", &body)
     }
@@ -177,7 +177,7 @@ impl Stream {
 
     /// Name and data of the next message.
     #[track_caller]
-    pub(super) fn message(&mut self) -> (String, Json) {
+    pub(crate) fn message(&mut self) -> (String, Json) {
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let message: String = self.text.drain(..end + 2).collect();

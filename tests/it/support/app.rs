@@ -108,6 +108,12 @@ impl TestApp {
         self.signed_in("_superusers", "sue@example.com")
     }
 
+    /// A superuser besides all others.
+    pub fn superuser_again(&self) -> Person {
+        let name = id::random(8, id::LOWER_ALNUM);
+        self.signed_in("_superusers", &format!("{name}@example.com"))
+    }
+
     /// A member of `users`.
     pub fn user(&self, name: &str) -> Person {
         self.signed_in("users", &format!("{name}@example.com"))

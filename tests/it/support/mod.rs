@@ -3,8 +3,10 @@
 
 mod app;
 mod person;
+mod provider;
 mod wire;
 
 pub use app::TestApp;
 pub use person::Person;
+pub use provider::{FakeProvider, Said};
 pub use wire::{Reply, Request};
