@@ -241,6 +241,19 @@ impl From<realtime::Error> for Fault {
     }
 }
 
+impl From<realtime::ChannelRefused> for Fault {
+    fn from(error: realtime::ChannelRefused) -> Self {
+        use realtime::ChannelRefused as E;
+        let status = match error {
+            E::Forbidden => StatusCode::FORBIDDEN,
+            E::Joined | E::Outside | E::Full | E::TooMany | E::BadCursor => StatusCode::BAD_REQUEST,
+            E::Exhausted => StatusCode::SERVICE_UNAVAILABLE,
+            E::Store(error) => return error.into(),
+        };
+        Self::new(status).with_message(error.to_string())
+    }
+}
+
 impl From<ops::Error> for Fault {
     fn from(error: ops::Error) -> Self {
         match error {

@@ -10,6 +10,7 @@ use compact_str::CompactString;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::channel::Channels;
 use super::client::{ClientId, Ended, Outbox, Transport};
 use super::frame;
 use super::judge::{self, Refusal};
@@ -78,6 +79,7 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) settings: Settings,
     pub(super) stats: Stats,
+    pub(super) channels: Channels,
     pub(super) ring: Ring,
     pub(super) replays: Replays,
     /// Whether anybody is connected. Locks are taken in this order: `listening`, `window`, `roster`.
@@ -98,8 +100,11 @@ pub(super) struct Inner {
 /// An open connection; dropping it ends its subscriptions.
 pub struct Connection {
     hub: Hub,
-    id: ClientId,
+    pub(super) id: ClientId,
     outbox: Arc<Outbox>,
+    /// Whether it has used channels.
+    pub(super) seated: AtomicBool,
+    pub(super) watched: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -107,6 +112,12 @@ impl Connection {
     #[must_use]
     pub fn id(&self) -> &ClientId {
         &self.id
+    }
+
+    /// Whether others see it in a channel, and must be told within seconds when it is gone.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
     }
 
     /// The next frames, all that are ready; `Err` once the connection must end. Cancel-safe.
@@ -118,6 +129,9 @@ impl Connection {
         stats::add(&self.hub.0.stats.frames, frames.len());
         if awaited {
             self.hub.0.replays.resume(&self.id);
+            if self.seated.load(Ordering::Relaxed) {
+                self.hub.0.channels.drained(&self.id);
+            }
         }
         Ok(frames)
     }
@@ -129,6 +143,7 @@ impl Drop for Connection {
         let mut listening = inner.listening.lock();
         let mut roster = inner.roster.lock();
         roster.disconnect(&self.id);
+        inner.channels.gone(&self.id);
         inner.replays.forget(&self.id);
         if roster.len() == 0 {
             *listening = false;
@@ -146,6 +161,7 @@ impl Hub {
     pub fn start(store: &Store, settings: Settings, clock: Clock) -> std::io::Result<Self> {
         let inner = Arc::new(Inner {
             store: store.clone(),
+            channels: Channels::new(store, &settings, &clock),
             clock,
             settings,
             stats: Stats::default(),
@@ -165,6 +181,7 @@ impl Hub {
         store.on_commit(move |group| {
             if let Some(inner) = listener.upgrade() {
                 inner.ring.push(group);
+                inner.channels.note(group);
             }
         });
         let worker = Arc::clone(&inner);
@@ -175,7 +192,11 @@ impl Hub {
         let past = std::thread::Builder::new()
             .name("realtime-past".to_owned())
             .spawn(move || replayer.replay())?;
-        *inner.threads.lock() = vec![present, past];
+        let channels = Arc::clone(&inner);
+        let members = std::thread::Builder::new()
+            .name("realtime-channels".to_owned())
+            .spawn(move || channels.channels.work(&channels.stats))?;
+        *inner.threads.lock() = vec![present, past, members];
         Ok(Self(inner))
     }
 
@@ -208,6 +229,8 @@ impl Hub {
             hub: self.clone(),
             id,
             outbox,
+            seated: AtomicBool::new(false),
+            watched: Arc::default(),
         })
     }
 
@@ -264,6 +287,7 @@ impl Hub {
         let catalog = inner.store.catalog();
         let mut roster = inner.roster.lock();
         // What is queued was judged for the old identity and was due to it: it goes out first, then the answer.
+        inner.channels.follow(id, &actor);
         roster.set_actor(&catalog, id, actor);
         inner.reply(&roster, id, frame::ws_ok_record(ask, shown));
         inner.end_forbidden(&mut roster, id);
@@ -286,7 +310,9 @@ impl Hub {
         let past = since.map(|text| inner.open(text)).transpose()?;
         let mut roster = inner.roster.lock();
         let client = roster.client(id).ok_or(Error::UnknownClient)?;
-        if client.subs.len() >= inner.settings.current().realtime.subscriptions_max() {
+        if client.subs.len() + inner.channels.joined(id)
+            >= inner.settings.current().realtime.subscriptions_max()
+        {
             return Err(Error::TooMany);
         }
         judge::may_subscribe(&catalog, &topic, &client.actor).map_err(Error::Refused)?;
@@ -390,6 +416,7 @@ impl Hub {
         }
         self.0.ring.close();
         self.0.replays.close();
+        self.0.channels.close();
     }
 }
 

@@ -67,7 +67,9 @@ impl Inner {
                         record: (**after).clone(),
                         ..(*identity).clone()
                     };
-                    roster.set_actor(&catalog, &id, Actor::Auth(Arc::new(newer)));
+                    let actor = Actor::Auth(Arc::new(newer));
+                    self.channels.follow(&id, &actor);
+                    roster.set_actor(&catalog, &id, actor);
                 }
                 Some(_) | None => self.sign_out(roster, &id),
             }
@@ -99,7 +101,10 @@ impl Inner {
                 continue;
             };
             match present(tx, &actor, now) {
-                Ok(actor @ Actor::Auth(_)) => roster.set_actor(tx.catalog(), &id, actor),
+                Ok(actor @ Actor::Auth(_)) => {
+                    self.channels.follow(&id, &actor);
+                    roster.set_actor(tx.catalog(), &id, actor);
+                }
                 Ok(Actor::Guest) => self.sign_out(roster, &id),
                 Err(error) => {
                     // Whoever cannot be proven is nobody.
@@ -149,6 +154,8 @@ impl Inner {
             return;
         };
         let (transport, outbox) = (client.transport, Arc::clone(&client.outbox));
+        // First, so that nothing more is queued for who it was.
+        self.channels.follow(id, &Actor::Guest);
         // Events queued for the ended identity must not go out (security S05); a guest hears again what he may.
         let lost = outbox.take_back();
         roster.set_actor(&self.store.catalog(), id, Actor::Guest);
@@ -157,6 +164,7 @@ impl Inner {
             self.end_forbidden(roster, id);
         }
         for place in lost {
+            self.channels.put_back(id, &place.sub, place.since.0);
             self.put_back_one(roster, id, place.sub, place.since);
         }
     }

@@ -157,7 +157,7 @@ pub(super) fn class(catalog: &Catalog, topic: &Topic, actor: &Actor) -> Class {
 }
 
 /// The caller's values of `fields`, unambiguously joined.
-fn values(actor: &Actor, fields: &[CompactString]) -> CompactString {
+pub(super) fn values(actor: &Actor, fields: &[CompactString]) -> CompactString {
     let mut out = CompactString::const_new("=");
     let Some(record) = actor.record() else {
         return out;

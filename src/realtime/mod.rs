@@ -1,6 +1,7 @@
 //! Realtime: what was committed reaches every connection that may see it, in order and off the write path.
 //! Knows no transport: connections are outboxes of ready-made frames.
 
+mod channel;
 mod client;
 mod deliver;
 mod frame;
@@ -20,6 +21,7 @@ mod topic;
 mod view;
 mod worker;
 
+pub use channel::{Ask as ChannelAsk, Count as ChannelCount, Refused as ChannelRefused};
 pub use client::{ClientId, Ended, Outbox, Transport};
 pub use frame::{sse_connect, ws_error};
 pub use hub::{Connection, Error, Hub};

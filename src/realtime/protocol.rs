@@ -1,5 +1,6 @@
 //! The messages that a WebSocket client may send, parsed once at the rim (realtime protocol, version 1).
 
+use super::channel;
 use crate::kit::json::{self, Json, JsonMap};
 use crate::realtime::topic::{Options, Topic};
 
@@ -34,6 +35,8 @@ pub enum Ask {
     },
     /// Are you there.
     Ping,
+    /// Something about a channel.
+    Channel(Box<channel::Ask>),
 }
 
 impl Ask {
@@ -43,6 +46,7 @@ impl Ask {
         match self {
             Self::Auth { .. } | Self::Subscribe { .. } => true,
             Self::Unsubscribe { .. } | Self::Ping => false,
+            Self::Channel(ask) => ask.is_counted(),
         }
     }
 }
@@ -92,7 +96,11 @@ fn ask(map: &JsonMap) -> Result<Ask, &'static str> {
             sub: text(map, "sub", "sub must be a string.")?,
         }),
         Some("ping") => Ok(Ask::Ping),
-        _ => Err("Unknown message type."),
+        Some(kind) => match channel::parse(kind, map) {
+            Some(ask) => ask.map(|ask| Ask::Channel(Box::new(ask))),
+            None => Err("Unknown message type."),
+        },
+        None => Err("Unknown message type."),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
+use super::channel::Count;
 use super::client::Transport;
 use super::hub::Hub;
 use super::stats::Rates;
@@ -34,6 +35,8 @@ pub struct Survey {
     pub groups: usize,
     /// Subscriptions that read the log at present.
     pub replaying: usize,
+    /// Channels.
+    pub channels: Count,
     /// Changes given out since the start.
     pub events: u64,
     /// Frames sent since the start.
@@ -96,6 +99,7 @@ impl Hub {
             subscriptions: 0,
             groups: roster.group_count(),
             replaying: 0,
+            channels: inner.channels.count(),
             events: inner.stats.events.load(Ordering::Relaxed),
             frames: inner.stats.frames.load(Ordering::Relaxed),
             messages: inner.stats.messages.load(Ordering::Relaxed),
@@ -143,18 +147,24 @@ impl Hub {
             .latest
             .sort_by_key(|seen| std::cmp::Reverse(seen.since));
         survey.latest.truncate(LISTED_MAX);
-        survey.topics = topics
-            .into_iter()
-            .map(|(topic, subscriptions)| TopicCount {
-                topic,
-                subscriptions,
-            })
-            .collect();
-        survey.topics.sort_by(|a, b| {
-            let most = b.subscriptions.cmp(&a.subscriptions);
-            most.then_with(|| a.topic.cmp(&b.topic))
-        });
-        survey.topics.truncate(TOPICS_MAX);
+        survey.topics = most(topics);
         survey
     }
+}
+
+/// The topics with the most subscriptions.
+fn most(topics: HashMap<CompactString, usize>) -> Vec<TopicCount> {
+    let mut most: Vec<TopicCount> = topics
+        .into_iter()
+        .map(|(topic, subscriptions)| TopicCount {
+            topic,
+            subscriptions,
+        })
+        .collect();
+    most.sort_by(|a, b| {
+        let more = b.subscriptions.cmp(&a.subscriptions);
+        more.then_with(|| a.topic.cmp(&b.topic))
+    });
+    most.truncate(TOPICS_MAX);
+    most
 }

@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use compact_str::CompactString;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
@@ -31,8 +31,12 @@ use crate::records::view;
 const SUBPROTOCOL: &str = "burrow.v1";
 /// How often the server asks whether the client is there.
 const PING_EVERY: Duration = Duration::from_secs(25);
-/// A connection that said nothing for this long is gone; also the longest that one write may take.
+/// A connection that said nothing for this long is gone; also the longest that one frame may wait to be sent.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// The same for one that others see in a channel: they are told within 5 seconds that it has gone.
+const PING_EVERY_WATCHED: Duration = Duration::from_secs(2);
+/// See [`PING_EVERY_WATCHED`].
+const SILENCE_MAX_WATCHED: Duration = Duration::from_millis(4_500);
 /// Read buffer of one socket: the library's default would hold 128 KiB for every idle connection.
 const READ_BUFFER_BYTES: usize = 2 << 10;
 
@@ -153,34 +157,52 @@ impl Session {
     }
 
     async fn serve(&self, socket: &mut Socket) -> Over {
-        let mut ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         let mut heard = Instant::now();
+        let mut pinged = heard;
         let mut pace = Pace::new(heard);
+        let alarm = tokio::time::sleep_until(heard + PING_EVERY);
+        tokio::pin!(alarm);
         loop {
-            tokio::select! {
+            let (ping_every, silence_max) = if self.connection.is_watched() {
+                (PING_EVERY_WATCHED, SILENCE_MAX_WATCHED)
+            } else {
+                (PING_EVERY, SILENCE_MAX)
+            };
+            let next = (pinged + ping_every).min(heard + silence_max);
+            if alarm.deadline() != next {
+                alarm.as_mut().reset(next);
+            }
+            let message = tokio::select! {
                 frames = self.connection.next() => match frames {
                     Ok(frames) => {
-                        if send_all(socket, frames).await.is_err() {
+                        if send_all(socket, frames, silence_max).await.is_err() {
                             return Over::Gone;
                         }
+                        continue;
                     }
-                    Err(Ended::Shutdown) => return Over::Close(CloseCode::Away, "The server is shutting down."),
-                    Err(Ended::Crowded) => return Over::Close(CloseCode::Again, "The server is full."),
-                    Err(Ended::Expired) => return Over::Close(CloseCode::Again, "Changes cannot be read now."),
+                    Err(ended) => return over(ended),
                 },
-                message = socket.next() => {
-                    heard = Instant::now();
-                    // Who sends too fast is read later: what waits meanwhile waits on his side of the wire.
-                    pace.take(heard).await;
-                    if let Some(over) = self.hear(message).await {
-                        return over;
+                message = socket.next() => message,
+                () = alarm.as_mut() => {
+                    if heard.elapsed() < silence_max {
+                        pinged = Instant::now();
+                        if send(socket, Message::Ping(Bytes::new()), silence_max).await.is_err() {
+                            return Over::Gone;
+                        }
+                        continue;
+                    }
+                    // A long write may have kept us from reading: what has arrived meanwhile counts.
+                    match socket.next().now_or_never() {
+                        Some(message) => message,
+                        None => return Over::Gone,
                     }
                 }
-                _ = ping.tick() => {
-                    if heard.elapsed() > SILENCE_MAX || send(socket, Message::Ping(Bytes::new())).await.is_err() {
-                        return Over::Gone;
-                    }
-                }
+            };
+            heard = Instant::now();
+            // Who sends too fast is read later: what waits meanwhile waits on his side of the wire.
+            pace.take(heard).await;
+            if let Some(over) = self.hear(message).await {
+                return over;
             }
         }
     }
@@ -237,6 +259,10 @@ impl Session {
                 .map_err(Fault::from),
             Ask::Unsubscribe { sub } => hub.unsubscribe(id, &ask, &sub).map_err(Fault::from),
             Ask::Auth { token } => self.sign_in(&ask, &token).await,
+            Ask::Channel(wanted) => hub
+                .channel(&self.connection, &ask, *wanted)
+                .await
+                .map_err(Fault::from),
         };
         if let Err(fault) = done {
             let (status, message, data) = fault.parts();
@@ -284,24 +310,35 @@ impl Session {
     }
 }
 
-async fn send_all(socket: &mut Socket, frames: Vec<Bytes>) -> Result<(), ()> {
-    let sending = async {
-        for frame in frames {
-            let Ok(text) = Utf8Bytes::try_from(frame) else {
-                continue;
-            };
-            socket.feed(Message::Text(text)).await.map_err(drop)?;
-        }
-        socket.flush().await.map_err(drop)
-    };
-    tokio::time::timeout(SILENCE_MAX, sending)
-        .await
-        .unwrap_or(Err(()))
+/// Why the hub ended it, as the client is told.
+fn over(ended: Ended) -> Over {
+    match ended {
+        Ended::Shutdown => Over::Close(CloseCode::Away, "The server is shutting down."),
+        Ended::Crowded => Over::Close(CloseCode::Again, "The server is full."),
+        Ended::Expired => Over::Close(CloseCode::Again, "Changes cannot be read now."),
+    }
 }
 
-async fn send(socket: &mut Socket, message: Message) -> Result<(), ()> {
-    tokio::time::timeout(SILENCE_MAX, socket.send(message))
+/// Sends frames; fails when the peer takes nothing for `patience`.
+async fn send_all(socket: &mut Socket, frames: Vec<Bytes>, patience: Duration) -> Result<(), ()> {
+    for frame in frames {
+        let Ok(text) = Utf8Bytes::try_from(frame) else {
+            continue;
+        };
+        tokio::time::timeout(patience, socket.feed(Message::Text(text)))
+            .await
+            .map_err(drop)?
+            .map_err(drop)?;
+    }
+    tokio::time::timeout(patience, socket.flush())
         .await
-        .unwrap_or_else(|_| Ok(()))
+        .map_err(drop)?
+        .map_err(drop)
+}
+
+async fn send(socket: &mut Socket, message: Message, patience: Duration) -> Result<(), ()> {
+    tokio::time::timeout(patience, socket.send(message))
+        .await
+        .map_err(drop)?
         .map_err(drop)
 }

@@ -49,6 +49,11 @@ pub(in crate::http) async fn view(State(app): State<App>, Superuser(call): Super
             "replaying": survey.replaying,
             "topics": topics,
         },
+        "channels": {
+            "open": survey.channels.open,
+            "members": survey.channels.members,
+            "historyBytes": survey.channels.history_bytes,
+        },
         "totals": {
             "events": survey.events,
             "frames": survey.frames,

@@ -1,5 +1,6 @@
 //! Who hears what of changes, over both transports: in order, judged at the moment of each event, and from a cursor on.
 
+mod channels;
 pub(crate) mod ears;
 mod frames;
 mod identity;
