@@ -1,6 +1,7 @@
 //! The open application: every service in one place, for whoever holds a wire. Knows no HTTP.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::auth::{Auth, Passwords};
@@ -8,6 +9,7 @@ use crate::collections::Collections;
 use crate::config::Config;
 use crate::files::Files;
 use crate::kit::clock::Clock;
+use crate::mail::{self, Mailer};
 use crate::ops::cron::Crons;
 use crate::ops::{self, Limiter, Logs, Settings};
 use crate::outbound::Outbound;
@@ -38,6 +40,8 @@ pub struct Services {
     pub limiter: Limiter,
     /// What records hold besides cells.
     pub files: Files,
+    /// What is sent to people.
+    pub mailer: Mailer,
     /// Who people are.
     pub auth: Auth,
     /// Collections as superusers manage them.
@@ -60,6 +64,9 @@ pub enum OpenError {
     /// The operating system has no more threads.
     #[error("cannot start a thread: {0}")]
     Threads(#[from] std::io::Error),
+    /// The file of authorities for mail servers.
+    #[error("cannot use {0}: {1}")]
+    Authorities(PathBuf, std::io::Error),
 }
 
 impl App {
@@ -90,12 +97,15 @@ impl App {
         }
         let passwords = Passwords::start(config.scheme)?;
         let records = Records::new(store.clone(), passwords.clone(), files.clone());
+        let mailer = mailer(&config, &settings)?;
         let auth = Auth::new(
             store.clone(),
             passwords,
             settings.clone(),
             records.clone(),
             Outbound::new(config.open_networks.clone()),
+            mailer.clone(),
+            logs.clone(),
         );
         let hub = Hub::start(&store, settings.clone(), clock.clone())?;
         let collections = Collections::new(store.clone(), files.clone(), settings.clone());
@@ -108,6 +118,7 @@ impl App {
             crons,
             limiter,
             files,
+            mailer,
             auth,
             collections,
             records,
@@ -126,6 +137,21 @@ impl App {
     pub fn new(services: Services) -> Self {
         Self(Arc::new(services))
     }
+}
+
+fn mailer(config: &Config, settings: &Settings) -> Result<Mailer, OpenError> {
+    let authorities = match &config.mail_ca {
+        None => Vec::new(),
+        Some(file) => {
+            mail::authorities(file).map_err(|error| OpenError::Authorities(file.clone(), error))?
+        }
+    };
+    let here = mail::Options {
+        sendmail: config.sendmail.clone(),
+        authorities,
+    };
+    let settings = settings.clone();
+    Ok(Mailer::new(here, move || settings.current().outgoing()))
 }
 
 impl Deref for App {

@@ -40,9 +40,16 @@ pub struct Config {
     pub scheme: Scheme,
     /// Whether the databases of a directory of PocketBase are copied before the first write.
     pub safety_copy: bool,
+    /// Where the program that sends mail may be, while SMTP is off; the first place that has it counts.
+    pub sendmail: Vec<PathBuf>,
+    /// PEM file of authorities whose certificates mail servers may show, besides the system's.
+    pub mail_ca: Option<PathBuf>,
     /// Prints more, and limits less.
     pub dev: bool,
 }
+
+/// Where `sendmail` is looked for before the search path.
+const SENDMAIL_PLACES: [&str; 2] = ["/usr/sbin/sendmail", "/usr/bin/sendmail"];
 
 impl Config {
     /// The defaults over a data directory.
@@ -61,6 +68,8 @@ impl Config {
             query_timeout: Duration::from_secs(limits::READ_SECS_MAX),
             scheme: Scheme::Argon2id,
             safety_copy: true,
+            sendmail: SENDMAIL_PLACES.iter().map(PathBuf::from).collect(),
+            mail_ca: None,
             dev: false,
         }
     }
@@ -131,6 +140,14 @@ pub struct Common {
     /// Open a directory of PocketBase without copying its databases first
     #[arg(long = "no-safety-copy", env = "BURROW_NO_SAFETY_COPY", value_parser = BoolishValueParser::new(), global = true)]
     no_safety_copy: bool,
+    /// PEM file of authorities whose certificates mail servers may show, besides the system's
+    #[arg(
+        long = "mail-ca",
+        env = "BURROW_MAIL_CA",
+        global = true,
+        value_name = "FILE"
+    )]
+    mail_ca: Option<PathBuf>,
     /// Form of log lines on the console
     #[arg(long = "log-format", env = "BURROW_LOG_FORMAT", global = true, value_enum,
         default_value_t = LogFormat::Text, value_name = "FORM")]
@@ -291,6 +308,8 @@ impl Common {
                 Scheme::Argon2id
             },
             safety_copy: !self.no_safety_copy,
+            sendmail: sendmail_places(),
+            mail_ca: self.mail_ca.clone(),
             dev: self.dev,
             ..Config::new(dir)
         }
@@ -326,6 +345,18 @@ fn ours_or_theirs(ours: &str, theirs: &str) -> PathBuf {
     } else {
         ours
     }
+}
+
+/// The usual places of `sendmail`, then those of the search path.
+fn sendmail_places() -> Vec<PathBuf> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the reader of the environment"
+    )]
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = SENDMAIL_PLACES.iter().map(PathBuf::from);
+    let searched = std::env::split_paths(&path).map(|dir| dir.join("sendmail"));
+    usual.chain(searched).collect()
 }
 
 /// The key in the variable `name`; an empty one is none.

@@ -1,5 +1,5 @@
 //! Burrow: a backend in one executable. The map of the house is in `ARCHITECTURE.md`; floors look down only:
-//! `http` and `cli` over `records`, `auth`, `realtime`, `ops` over `store`, `files`, `outbound` over `expr`, `schema`, `call` over `kit`.
+//! `http` and `cli` over `records`, `auth`, `realtime`, `ops` over `store`, `files`, `mail`, `outbound` over `expr`, `schema`, `call` over `kit`.
 
 pub mod app;
 pub mod auth;
@@ -11,6 +11,7 @@ pub mod expr;
 pub mod files;
 pub mod http;
 pub mod kit;
+pub mod mail;
 pub mod ops;
 pub mod outbound;
 pub mod realtime;

@@ -1,6 +1,7 @@
 //! What can go wrong with signing in, as the caller is told it.
 
 use super::password::HashError;
+use crate::mail;
 use crate::records;
 use crate::schema::FieldErrors;
 use crate::store::StoreError;
@@ -29,6 +30,24 @@ pub enum Error {
     /// 400: the form does not hold.
     #[error("An error occurred while validating the submitted data.")]
     Form(FieldErrors),
+    /// 400: superusers need no such mail.
+    #[error("{0}")]
+    Superusers(&'static str),
+    /// 400: a forgotten password cannot be replaced where there are none.
+    #[error("The collection is not configured to allow password authentication.")]
+    NoPasswords,
+    /// 400: what a mail confirmed could not be saved.
+    #[error("{0}")]
+    Save(&'static str, FieldErrors),
+    /// 400: the mail that was to be sent at once did not leave; the cause is for the log.
+    #[error("{0}")]
+    Mail(&'static str, mail::Error),
+    /// 400: the test mail did not leave; superusers see the cause.
+    #[error("Failed to send the test email. Raw error: \n{0}")]
+    TestMail(mail::Error),
+    /// 400: the form of a test mail does not hold.
+    #[error("Failed to send the test email.")]
+    TestForm(FieldErrors),
     /// 400: unknown identity and wrong password alike.
     #[error("Failed to authenticate.")]
     Failed,

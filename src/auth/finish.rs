@@ -89,7 +89,9 @@ impl Auth {
         if second && let Some(wanted) = self.second_factor(&asker, &proof).await? {
             return Ok(Outcome::SecondFactor(wanted));
         }
-        self.note(&asker, &proof).await?;
+        if let Some(device) = self.note(&asker, &proof).await? {
+            self.alert(&asker, &proof.record, device);
+        }
         let now = call.now;
         let token = match &proof.token {
             Some(token) => token.clone(),
@@ -134,15 +136,15 @@ impl Auth {
             .await?
     }
 
-    /// What a sign-in leaves behind: the device, and a better hash.
-    async fn note(&self, call: &Call, proof: &Proof) -> Result<(), Error> {
+    /// What a sign-in leaves behind: the device, and a better hash. Gives the row of a device that is new.
+    async fn note(&self, call: &Call, proof: &Proof) -> Result<Option<Record>, Error> {
         let collection = proof.record.collection();
         let alerts = collection
             .auth()
             .is_some_and(|auth| auth.auth_alert.enabled);
         let device = (alerts && proof.method.is_some()).then(|| origins::fingerprint(call));
         if device.is_none() && proof.new_hash.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         let (record, new_hash, now) = (proof.record.clone(), proof.new_hash.clone(), call.now);
         self.store()
@@ -152,7 +154,7 @@ impl Auth {
                 }
                 match &device {
                     Some(fingerprint) => origins::note(tx, &record, fingerprint, now),
-                    None => Ok(()),
+                    None => Ok(None),
                 }
             })
             .await

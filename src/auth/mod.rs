@@ -1,9 +1,14 @@
 //! Who people are: passwords, tokens, sign-in and what ends it. One file per flow; every session begins in `finish`.
 
+mod alert;
 mod avatar;
 mod callers;
+mod email_change;
 mod error;
 mod finish;
+mod form;
+mod invented;
+mod letters;
 mod methods;
 mod mfa;
 mod oauth2;
@@ -11,20 +16,27 @@ mod oauth2_link;
 mod oauth2_return;
 mod origins;
 mod otp;
+mod otp_request;
 pub mod password;
+mod password_reset;
 pub mod provider;
 mod rows;
 mod service;
 mod sign_in;
+mod test_mail;
 mod throttle;
 pub mod token;
+mod verification;
 
 pub use error::Error;
 pub use finish::{Method, Outcome};
+pub use letters::Quietly;
 pub use methods::Methods;
 pub use oauth2::OAuth2Form;
 pub use oauth2_return::Returned;
 pub use otp::CodeForm;
+pub use otp_request::{PromisedCode, fresh_code};
 pub use password::Passwords;
+pub use password_reset::NewPassword;
 pub use service::{Auth, file_token, session_token, static_token};
 pub use sign_in::PasswordForm;

@@ -1,5 +1,7 @@
 //! The devices of an account (contract-auth 2.7), told apart by address and user agent.
 
+use std::borrow::Cow;
+
 use md5::{Digest, Md5};
 
 use super::error::Error;
@@ -7,6 +9,7 @@ use super::rows;
 use crate::call::Call;
 use crate::kit::limits::DEVICES_MAX;
 use crate::kit::time::Timestamp;
+use crate::ops::logs::expanded;
 use crate::schema::Record;
 use crate::store::{ReadTx, WriteTx};
 
@@ -16,19 +19,24 @@ const AGENT_BYTES_MAX: usize = 200;
 
 /// The device that a call comes from.
 pub(super) fn fingerprint(call: &Call) -> String {
-    let mut agent = call.user_agent.as_bytes().to_vec();
-    if agent.len() > AGENT_BYTES_MAX {
-        agent.truncate(AGENT_BYTES_MAX);
-        agent.extend_from_slice(b"...");
-    }
     let mut digest = Md5::new();
-    digest.update(call.client_ip.to_string().as_bytes());
-    digest.update(&agent);
+    digest.update(expanded(call.client_ip).as_bytes());
+    digest.update(agent(call).as_bytes());
     let mut text = String::new();
     for byte in digest.finalize() {
         text.push_str(&format!("{byte:02x}"));
     }
     text
+}
+
+/// The user agent of a call, as far as it counts.
+pub(super) fn agent(call: &Call) -> Cow<'_, str> {
+    let whole = call.user_agent.as_str();
+    if whole.len() <= AGENT_BYTES_MAX {
+        return Cow::Borrowed(whole);
+    }
+    let cut = whole.floor_char_boundary(AGENT_BYTES_MAX);
+    Cow::Owned(format!("{}...", &whole[..cut]))
 }
 
 /// Whether the account signed in from this device before.
@@ -42,15 +50,16 @@ pub(super) fn is_known(tx: &ReadTx<'_>, record: &Record, fingerprint: &str) -> R
         .any(|row| row.text("fingerprint") == fingerprint))
 }
 
-/// Notes a sign-in from a device: a known one is touched, a new one takes the place of the oldest beyond the bound.
+/// Notes a sign-in from a device: a known one is touched, a new one takes the place of the oldest beyond the bound. Gives
+/// the row of a new device, unless it is the first one ever: nobody needs to be told of that.
 pub(super) fn note(
     tx: &mut WriteTx<'_>,
     record: &Record,
     fingerprint: &str,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<Option<Record>, Error> {
     let Some(collection) = tx.catalog().find_exact(ROWS).cloned() else {
-        return Ok(());
+        return Ok(None);
     };
     let mut known = tx.owned(&collection, &record.collection().id, record.id())?;
     if let Some(before) = known
@@ -60,7 +69,7 @@ pub(super) fn note(
         let mut after = before.clone();
         after.set("updated", now.to_text());
         tx.update(before, &after)?;
-        return Ok(());
+        return Ok(None);
     }
     known.sort_by(|a, b| a.text("created").cmp(b.text("created")));
     let surplus = (known.len() + 1).saturating_sub(DEVICES_MAX);
@@ -69,5 +78,5 @@ pub(super) fn note(
     }
     let row = rows::fresh(&collection, record, &[("fingerprint", fingerprint)], now);
     tx.insert(&row)?;
-    Ok(())
+    Ok((!known.is_empty()).then_some(row))
 }

@@ -8,24 +8,18 @@ use tokio::time::Instant;
 
 use super::error::Error;
 use super::finish::{Method, Outcome, Proof};
-use super::rows;
+use super::form::{self, TEXT_CHARS_MAX};
 use super::service::Auth;
-use super::sign_in::too_long;
+use super::{password, rows};
 use crate::call::Call;
-use crate::kit::id;
 use crate::kit::limits::{
-    CODE_TRIES_ADDRESS_MAX, CODE_TRIES_MAX, CODE_TRIES_WINDOW_MILLIS, CODES_UNEXPIRED_MAX,
-    FAILURE_MILLIS_MIN,
+    CODE_TRIES_ADDRESS_MAX, CODE_TRIES_MAX, CODE_TRIES_WINDOW_MILLIS, FAILURE_MILLIS_MIN,
 };
-use crate::kit::value::Value;
 use crate::records::account;
-use crate::schema::field::is_email;
 use crate::schema::{Collection, FieldError, FieldErrors, Record};
 use crate::store::{StoreError, WriteTx};
 
 const ROWS: &str = "_otps";
-/// Characters of the password that takes the place of one that somebody else may have set.
-const RANDOM_PASSWORD_CHARS: usize = 30;
 
 /// What a sign-in by code submits.
 #[derive(Clone, Debug, Default)]
@@ -39,53 +33,6 @@ pub struct CodeForm {
 }
 
 impl Auth {
-    /// The auth collection that a path names, where codes are a way to sign in.
-    ///
-    /// # Errors
-    /// As [`Auth::accounts`], and [`Error::MethodOff`].
-    pub fn code_accounts(&self, name: &str) -> Result<Arc<Collection>, Error> {
-        let collection = self.accounts(name)?;
-        match collection.auth() {
-            Some(auth) if auth.otp.enabled => Ok(collection),
-            Some(_) | None => Err(Error::MethodOff("OTP")),
-        }
-    }
-
-    /// The id of a code for `email`, told alike for known and unknown addresses.
-    ///
-    /// # Errors
-    /// [`Error::Form`].
-    pub async fn request_code(
-        &self,
-        call: &Call,
-        collection: &Arc<Collection>,
-        email: &str,
-    ) -> Result<String, Error> {
-        validate_email(email)?;
-        let (accounts, now) = (Arc::clone(collection), call.now);
-        let email = Value::text(email);
-        let newest = self.store().read(move |tx| {
-            let Some(record) = tx.find_by(&accounts, "email", &email)? else {
-                return Ok(None);
-            };
-            let life = accounts.auth().map_or(0, |auth| auth.otp.duration);
-            let mut codes = account::owned(tx, ROWS, &record)?;
-            codes.retain(|code| !rows::is_older(code, life, now));
-            codes.sort_by(|a, b| a.text("created").cmp(b.text("created")));
-            let full = codes.len() >= CODES_UNEXPIRED_MAX;
-            Ok::<_, Error>(codes.pop().filter(|_| full))
-        });
-        if let Some(code) = newest.await? {
-            return Ok(code.id().to_owned());
-        }
-        // A code that cannot be mailed is not kept: there is no mailer yet, so this is every code.
-        tracing::warn!(
-            collection = collection.name.as_str(),
-            "a sign-in code was asked for, but mail is not set up"
-        );
-        Ok(id::record_id().into())
-    }
-
     /// Signs in by code.
     ///
     /// # Errors
@@ -157,7 +104,10 @@ impl Auth {
         form: &CodeForm,
         found: Option<&(Record, Record)>,
     ) -> Result<(), Error> {
-        let subject = found.map_or(form.otp_id.as_str(), |(_, record)| record.id());
+        // An invented code is tried like a real one: the count is the person's, not the code's.
+        let invented = self.invented().person(&form.otp_id);
+        let unknown = invented.as_deref().unwrap_or(&form.otp_id);
+        let subject = found.map_or(unknown, |(_, record)| record.id());
         let (throttle, window) = (self.throttle(), CODE_TRIES_WINDOW_MILLIS);
         let by_address = format!(
             "otp {} {subject} {}",
@@ -193,8 +143,7 @@ impl Auth {
             .auth()
             .is_some_and(|auth| !auth.mfa.enabled);
         let random = if proves && alone {
-            let password = id::random(RANDOM_PASSWORD_CHARS, id::ALNUM);
-            Some(self.passwords().hash(&password).await?)
+            Some(self.passwords().hash(&password::random()).await?)
         } else {
             None
         };
@@ -229,40 +178,20 @@ fn verify(
     if let Some(hash) = random {
         after.set("password", hash);
     }
-    account::before_update(tx, call, &before, &mut after)?;
-    tx.update(&before, &after)?;
-    Ok(after)
-}
-
-fn validate_email(email: &str) -> Result<(), Error> {
-    const MOST: usize = 255;
-    let error = if email.is_empty() {
-        FieldError::required()
-    } else if email.len() > MOST {
-        too_long(MOST)
-    } else if is_email(email) {
-        return Ok(());
-    } else {
-        FieldError::new("validation_is_email", "Must be a valid email address.")
-    };
-    Err(Error::Form(FieldErrors::one("email", error)))
+    Ok(account::save(tx, call, &before, after)?)
 }
 
 fn validate(form: &CodeForm) -> Result<(), Error> {
     let mut errors = FieldErrors::new();
     for (name, value, most) in [
-        ("otpId", &form.otp_id, 255),
+        ("otpId", &form.otp_id, TEXT_CHARS_MAX),
         ("password", &form.password, 71),
     ] {
         if value.is_empty() {
             errors.add(name, FieldError::required());
         } else if value.len() > most {
-            errors.add(name, too_long(most));
+            errors.add(name, form::too_long(most));
         }
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Form(errors))
-    }
+    form::refuse(errors)
 }

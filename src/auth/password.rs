@@ -21,6 +21,7 @@ const UNKEPT_KIB: usize = 33 << 10;
 /// bcrypt reads no further; a longer password was never hashed by it.
 const BCRYPT_PASSWORD_BYTES_MAX: usize = 72;
 const BCRYPT_COST: u32 = 10;
+const RANDOM_PASSWORD_CHARS: usize = 30;
 
 /// Checked when there is nobody to check, so that an unknown identity takes as long as a wrong password. It is of
 /// today's parameters and of no password.
@@ -67,6 +68,12 @@ pub fn hash(scheme: Scheme, password: &str) -> Result<String, HashError> {
                 .ok_or(HashError::Failed)
         }
     }
+}
+
+/// A password that nobody knows, in the place of one that somebody else may have set.
+#[must_use]
+pub fn random() -> String {
+    crate::kit::id::random(RANDOM_PASSWORD_CHARS, crate::kit::id::ALNUM).into()
 }
 
 /// Whether `hash` is of `password`. A hash that cannot be read, or that would take absurdly long, is of none.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::callers::Callers;
+use super::invented::Invented;
 use super::oauth2_return::Names;
 use super::password::Passwords;
 use super::provider::Providers;
@@ -10,7 +11,8 @@ use super::throttle::Throttle;
 use super::token::{self, Claims, Purpose};
 use crate::call::{Actor, Identity};
 use crate::kit::time::Timestamp;
-use crate::ops::Settings;
+use crate::mail::Mailer;
+use crate::ops::{Logs, Settings};
 use crate::outbound::Outbound;
 use crate::records::Records;
 use crate::schema::Record;
@@ -25,7 +27,10 @@ struct Inner {
     store: Store,
     passwords: Passwords,
     settings: Settings,
+    mailer: Mailer,
+    logs: Logs,
     throttle: Throttle,
+    invented: Invented,
     callers: Arc<Callers>,
     records: Records,
     outbound: Outbound,
@@ -42,6 +47,8 @@ impl Auth {
         settings: Settings,
         records: Records,
         outbound: Outbound,
+        mailer: Mailer,
+        logs: Logs,
     ) -> Self {
         let callers = Arc::new(Callers::default());
         let listener = Arc::clone(&callers);
@@ -50,7 +57,10 @@ impl Auth {
             store,
             passwords,
             settings,
+            mailer,
+            logs,
             throttle: Throttle::default(),
+            invented: Invented::default(),
             callers,
             records,
             providers: Providers::new(outbound.clone()),
@@ -93,6 +103,21 @@ impl Auth {
     /// Names that were told on the way back from a provider.
     pub(super) fn names(&self) -> &Names {
         &self.0.names
+    }
+
+    /// What sends letters.
+    pub(super) fn mailer(&self) -> &Mailer {
+        &self.0.mailer
+    }
+
+    /// What superusers read.
+    pub(super) fn logs(&self) -> &Logs {
+        &self.0.logs
+    }
+
+    /// The codes that unknown people were promised.
+    pub(super) fn invented(&self) -> &Invented {
+        &self.0.invented
     }
 
     /// The counts of failed sign-ins.
@@ -147,6 +172,22 @@ impl Auth {
     }
 }
 
+/// Whom a link token stands for, if its claims and its signature hold now.
+///
+/// # Errors
+/// The store's own.
+pub(super) fn linked(
+    tx: &ReadTx<'_>,
+    token: &str,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<Option<Record>, StoreError> {
+    let Some(claims) = token::read_unproven(token, &[purpose], now) else {
+        return Ok(None);
+    };
+    Ok(prove(tx, token, purpose, &claims)?.map(|identity| identity.record))
+}
+
 /// Loads whom the claims name and checks the signature with that record's key. Rules are not asked.
 fn prove(
     tx: &ReadTx<'_>,
@@ -180,6 +221,20 @@ pub fn session_token(record: &Record, now: Timestamp) -> Option<String> {
 #[must_use]
 pub fn static_token(record: &Record, now: Timestamp, life_secs: i64) -> Option<String> {
     auth_token(record, now, Some(life_secs), false)
+}
+
+/// A token that stands in a link of a mail to the address `email`; for [`Purpose::EmailChange`] with the address to move
+/// to. `None` as with [`session_token`].
+pub(super) fn link_token(
+    record: &Record,
+    purpose: Purpose,
+    now: Timestamp,
+    new_email: Option<&str>,
+) -> Option<String> {
+    let mut claims = Claims::of(record, purpose, now, None);
+    claims.email = Some(record.text("email").to_owned());
+    claims.new_email = new_email.map(str::to_owned);
+    token::sign(record, purpose, &claims)
 }
 
 /// A token for protected files.

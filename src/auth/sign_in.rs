@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::error::Error;
 use super::finish::{Method, Outcome, Proof};
+use super::form::{self, TEXT_CHARS_MAX};
 use super::service::Auth;
 use super::throttle::Attempt;
 use super::{origins, password, service};
@@ -18,6 +19,9 @@ use crate::schema::field::is_email;
 use crate::schema::index::Index;
 use crate::schema::{Collection, FieldError, FieldErrors, Record};
 use crate::store::ReadTx;
+
+/// The field of the address.
+pub(super) const EMAIL: &str = "email";
 
 /// What a sign-in by password submits.
 #[derive(Clone, Debug, Default)]
@@ -121,7 +125,8 @@ impl Auth {
         })
     }
 
-    fn attempt(
+    /// Begins an attempt on an account by its password.
+    pub(super) fn attempt(
         &self,
         collection: &Collection,
         identity: &str,
@@ -208,13 +213,12 @@ impl Auth {
 }
 
 fn validate(collection: &Collection, form: &PasswordForm) -> Result<(), Error> {
-    const MOST: usize = 255;
     let mut errors = FieldErrors::new();
     for (name, value) in [("identity", &form.identity), ("password", &form.password)] {
         if value.is_empty() {
             errors.add(name, FieldError::required());
-        } else if value.chars().count() > MOST {
-            errors.add(name, too_long(MOST));
+        } else if value.chars().count() > TEXT_CHARS_MAX {
+            errors.add(name, form::too_long(TEXT_CHARS_MAX));
         }
     }
     let fields = identity_fields(collection);
@@ -222,21 +226,7 @@ fn validate(collection: &Collection, form: &PasswordForm) -> Result<(), Error> {
         let error = FieldError::new("validation_in_invalid", "Must be a valid value.");
         errors.add("identityField", error);
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Form(errors))
-    }
-}
-
-/// The error of a text that has more than `most` characters, or none.
-pub(super) fn too_long(most: usize) -> FieldError {
-    FieldError::new(
-        "validation_length_out_of_range",
-        format!("The length must be between 1 and {most}."),
-    )
-    .with("min", 1)
-    .with("max", most)
+    form::refuse(errors)
 }
 
 fn identity_fields(collection: &Collection) -> &[String] {
@@ -255,10 +245,10 @@ fn find(
         return find_in(tx, collection, &form.identity_field, &form.identity);
     }
     let fields = identity_fields(collection);
-    let email = fields.iter().filter(|field| *field == "email");
-    let others = fields.iter().filter(|field| *field != "email");
+    let email = fields.iter().filter(|field| *field == EMAIL);
+    let others = fields.iter().filter(|field| *field != EMAIL);
     for field in email.chain(others) {
-        if field == "email" && !is_email(&form.identity) {
+        if field == EMAIL && !is_email(&form.identity) {
             continue;
         }
         if let Some(record) = find_in(tx, collection, field, &form.identity)? {
@@ -268,7 +258,8 @@ fn find(
     Ok(None)
 }
 
-fn find_in(
+/// The account whose `field` has the value `identity`; letters of either case are the same where the index says so.
+pub(super) fn find_in(
     tx: &ReadTx<'_>,
     collection: &Arc<Collection>,
     field: &str,

@@ -119,6 +119,11 @@ impl Throttle {
         window.failures += 1;
         Ok(())
     }
+
+    /// Forgets the count of `key`: what it stood for did not happen.
+    pub(super) fn forget(&self, key: &str) {
+        self.0.lock().remove(key);
+    }
 }
 
 impl Attempt {

@@ -113,9 +113,16 @@ pub fn sign(record: &Record, purpose: Purpose, claims: &Claims) -> Option<String
     jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&key)).ok()
 }
 
-/// What `token` claims, believed by nobody yet: well-formed, of one of `purposes` and not ended. `None` otherwise.
+/// A text that `token` claims, believed by nobody yet, whether the token has ended or not; `None` when it is missing or
+/// empty.
 #[must_use]
-pub fn read_unproven(token: &str, purposes: &[Purpose], now: Timestamp) -> Option<Claims> {
+pub fn unproven_text(token: &str, claim: &str) -> Option<String> {
+    let map = unproven(token)?;
+    let text = map.get(claim)?.as_str()?;
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn unproven(token: &str) -> Option<JsonMap> {
     if token.len() > TOKEN_BYTES_MAX {
         return None;
     }
@@ -125,9 +132,16 @@ pub fn read_unproven(token: &str, purposes: &[Purpose], now: Timestamp) -> Optio
         return None;
     }
     let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let Json::Object(map) = serde_json::from_slice(&payload).ok()? else {
-        return None;
-    };
+    match serde_json::from_slice(&payload).ok()? {
+        Json::Object(map) => Some(map),
+        _ => None,
+    }
+}
+
+/// What `token` claims, believed by nobody yet: well-formed, of one of `purposes` and not ended. `None` otherwise.
+#[must_use]
+pub fn read_unproven(token: &str, purposes: &[Purpose], now: Timestamp) -> Option<Claims> {
+    let map = unproven(token)?;
     let claims = claims_of(&map)?;
     // A time that is not a whole number is no time.
     for not_before in ["nbf", "iat"] {

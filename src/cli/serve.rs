@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::config::{Common, Config, Serve};
 use crate::http;
 use crate::kit::clock::Clock;
+use crate::kit::limits::MAIL_DRAIN_SECS_MAX;
 use crate::kit::task::Task;
 use crate::store::{Access, ReadTx, StoreError};
 
@@ -73,6 +74,9 @@ async fn listen(console: Console, app: &App, address: &str) -> Result<(), Failur
     let _installer = Task::spawn(offer_installer(console, app.clone(), address));
     let _neighbours = Task::spawn(look_for_neighbours(app.clone()));
     http::serve(app.clone(), listener, stop, GRACE).await;
+    app.mailer
+        .drain(Duration::from_secs(MAIL_DRAIN_SECS_MAX))
+        .await;
     app.logs.flush().await;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::console::{Console, Failure};
 use super::run::small_runtime;
 use crate::app::App;
-use crate::auth::static_token;
+use crate::auth::{fresh_code, static_token};
 use crate::call::{Actor, Call, Identity};
 use crate::config::{Config, Credentials, Superuser};
 use crate::expr::Guard;
@@ -120,10 +120,7 @@ async fn code(console: Console, app: &App, email: &str) -> Result<(), Failure> {
         ));
     };
     let record = find(app, email)?.ok_or_else(|| nobody(email))?;
-    let length = usize::try_from(options.length)
-        .unwrap_or(0)
-        .min(CODE_DIGITS_MAX);
-    let password = id::random(length, id::DIGITS).to_string();
+    let password = fresh_code(options);
     let body = submission([
         ("collectionRef", &collection.id.as_str().to_owned()),
         ("recordRef", &record.id().to_owned()),
@@ -255,8 +252,6 @@ fn superusers_but_installer(app: &App, call: &Call) -> Result<u64, Failure> {
     Ok(app.store.read_now(count)?)
 }
 
-/// Digits of a code at most, whatever the collection says: nobody types more.
-const CODE_DIGITS_MAX: usize = 64;
 /// Seconds that the link of the installer is good for (contract-auth 4.1).
 const INSTALLER_TOKEN_SECS: i64 = 30 * 60;
 /// Letters of the password that nobody will ever type.

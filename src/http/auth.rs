@@ -45,20 +45,6 @@ pub(super) async fn with_password(
     session(&call, outcome)
 }
 
-/// `POST /request-otp`
-pub(super) async fn request_code(
-    State(app): State<App>,
-    call: Call,
-    At(collection): At<String>,
-    body: Unread,
-) -> Answer {
-    let collection = app.auth.code_accounts(&collection)?;
-    let form = body.read(BODY_BYTES_MAX).await?.form()?;
-    let email = form.text("email")?;
-    let id = app.auth.request_code(&call, &collection, &email).await?;
-    answer::value(&call, &serde_json::json!({ "otpId": id }))
-}
-
 /// `POST /auth-with-otp`
 pub(super) async fn with_code(
     State(app): State<App>,

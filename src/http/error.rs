@@ -36,6 +36,16 @@ pub struct FaultLog {
     pub details: Json,
 }
 
+impl FaultLog {
+    /// The line of a request that was answered as if all had gone well, though it had not.
+    pub(super) fn hushed(why: &'static str) -> Self {
+        Self {
+            message: sentence(why),
+            details: Json::Null,
+        }
+    }
+}
+
 impl Fault {
     /// `status` with the contract's default message for it.
     #[must_use]
@@ -339,17 +349,25 @@ impl From<auth::Error> for Fault {
             Error::OtherCollection(_) | Error::MethodOff(_) | Error::Rule => {
                 Self::forbidden().with_message(error.to_string())
             }
-            Error::Form(ref data) | Error::OAuth2Form(ref data) | Error::Link(ref data) => {
-                Self::bad_request()
-                    .with_message(error.to_string())
-                    .with_data(data.clone())
-            }
+            Error::Form(ref data)
+            | Error::TestForm(ref data)
+            | Error::Save(_, ref data)
+            | Error::OAuth2Form(ref data)
+            | Error::Link(ref data) => Self::bad_request()
+                .with_message(error.to_string())
+                .with_data(data.clone()),
             Error::Provider { message, cause } => {
                 Self::bad_request().with_message(message).caused_by(cause)
             }
-            Error::Failed | Error::SecondFactor(_) | Error::Code => {
-                Self::bad_request().with_message(error.to_string())
-            }
+            Error::Mail(_, ref cause) => Self::bad_request()
+                .with_message(error.to_string())
+                .caused_by(cause),
+            Error::Failed
+            | Error::SecondFactor(_)
+            | Error::Code
+            | Error::Superusers(_)
+            | Error::NoPasswords
+            | Error::TestMail(_) => Self::bad_request().with_message(error.to_string()),
             Error::Throttled(secs) | Error::CodeThrottled(secs) => Self {
                 retry_after_secs: Some(secs),
                 ..Self::too_many_requests().with_message(error.to_string())

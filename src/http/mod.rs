@@ -1,6 +1,7 @@
 //! The wire: paths to handlers, on one screen. Handlers parse, call a service and answer; nothing else happens here.
 //! What happens around every handler is in `layer`; paths are exact (a trailing slash is another path) and there is no 405.
 
+mod account;
 pub mod answer;
 mod auth;
 mod batch;
@@ -101,7 +102,7 @@ fn routes(app: App) -> Router {
         )
         .route(
             "/api/collections/{collection}/request-otp",
-            post(auth::request_code),
+            post(account::request_code),
         )
         .route(
             "/api/collections/{collection}/auth-with-otp",
@@ -122,6 +123,30 @@ fn routes(app: App) -> Router {
         .route(
             "/api/collections/{collection}/impersonate/{id}",
             post(auth::impersonate),
+        )
+        .route(
+            "/api/collections/{collection}/request-verification",
+            post(account::request_verification),
+        )
+        .route(
+            "/api/collections/{collection}/confirm-verification",
+            post(account::confirm_verification),
+        )
+        .route(
+            "/api/collections/{collection}/request-password-reset",
+            post(account::request_password_reset),
+        )
+        .route(
+            "/api/collections/{collection}/confirm-password-reset",
+            post(account::confirm_password_reset),
+        )
+        .route(
+            "/api/collections/{collection}/request-email-change",
+            post(account::request_email_change),
+        )
+        .route(
+            "/api/collections/{collection}/confirm-email-change",
+            post(account::confirm_email_change),
         )
         .route("/api/files/token", post(files::token))
         .route(

@@ -50,16 +50,15 @@ pub(super) async fn test_s3(
 /// `POST /api/settings/test/email`
 pub(super) async fn test_email(
     State(app): State<App>,
-    Superuser(_call): Superuser,
+    Superuser(call): Superuser,
     body: Unread,
 ) -> Answer {
     let form = body.read(BODY_BYTES_MAX).await?.form()?;
-    probe::email(
-        &app.store.catalog(),
-        &form.text("email")?,
-        &form.text("template")?,
-        &form.text("collection")?,
-    )?;
+    let (to, template) = (form.text("email")?, form.text("template")?);
+    let collection = form.text("collection")?;
+    app.auth
+        .send_test_mail(&call, &to, &template, &collection)
+        .await?;
     Ok(answer::no_content())
 }
 

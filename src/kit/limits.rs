@@ -225,6 +225,10 @@ pub const CODE_TRIES_MAX: u32 = 25;
 pub const CODE_TRIES_WINDOW_MILLIS: i64 = 180 * 1000;
 /// Codes of one account that are good at a time (contract-auth 2.3); past it the newest is answered again.
 pub const CODES_UNEXPIRED_MAX: usize = 10;
+/// Digits of a code at most, whatever the collection says: nobody types more.
+pub const CODE_DIGITS_MAX: usize = 64;
+/// Codes promised to addresses that nobody has, of all collections together; past it the oldest are forgotten.
+pub const CODES_INVENTED_MAX: usize = 20_000;
 /// Counts of failed sign-ins that are kept; past it those with the fewest failures are forgotten.
 pub const THROTTLE_KEYS_MAX: usize = 20_000;
 /// Milliseconds before a failed sign-in is answered: longer than either kind of hash takes, so that the time tells
@@ -238,6 +242,24 @@ pub const TOKEN_LIFE_SECS_MAX: i64 = 94_670_856;
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 /// Tokens whose caller is remembered; the oldest go first.
 pub const TOKEN_CACHE_MAX: usize = 10_000;
+
+/// Mails that wait to be sent or to be tried again; a further one is given up at once, and the log tells.
+pub const MAIL_QUEUE_MAX: usize = 1_000;
+/// Mails that are handed to the mail server at the same time.
+pub const MAILS_AT_ONCE_MAX: usize = 4;
+/// Seconds that a mail server may take for one answer.
+pub const SMTP_ANSWER_SECS_MAX: u64 = 10;
+/// Seconds that one try to send a mail may take, whatever the server does.
+pub const MAIL_SEND_SECS_MAX: u64 = 30;
+/// Seconds that mails which wait may still take when the server ends; then they are lost, and the console tells.
+pub const MAIL_DRAIN_SECS_MAX: u64 = 5;
+/// Milliseconds in which one account gets one mail of a kind that anybody may ask for (contract-auth 2.8, 2.9); further
+/// requests are answered the same, and nothing is sent.
+pub const MAIL_AGAIN_MILLIS: i64 = 120 * 1000;
+/// Requests of one account to move to another address in [`SIGN_IN_WINDOW_MILLIS`]; past it 429.
+pub const EMAIL_CHANGES_MAX: u32 = 20;
+/// Requests for mails from one address in [`SIGN_IN_WINDOW_MILLIS`]; past it 429.
+pub const MAIL_REQUESTS_ADDRESS_MAX: u32 = 120;
 
 /// Rows of the SQL console's answer (contract 10.1); further ones are cut.
 pub const CONSOLE_ROWS_MAX: usize = 1_000;

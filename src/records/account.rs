@@ -179,6 +179,23 @@ pub fn disown(tx: &mut WriteTx<'_>, call: &Call, account: &Record) -> Result<(),
     Ok(())
 }
 
+/// Writes what a flow of sign-in changed of an account, with what that ends. Rules are not asked: the flow has proven
+/// who changes it.
+///
+/// # Errors
+/// The store's own.
+pub fn save(
+    tx: &mut WriteTx<'_>,
+    call: &Call,
+    before: &Record,
+    mut after: Record,
+) -> Result<Record, Error> {
+    before_update(tx, call, before, &mut after)?;
+    remove::touch(&mut after, call);
+    tx.update(before, &after)?;
+    Ok(after)
+}
+
 /// The rows of the system collection `name` that belong to the account `owner`.
 ///
 /// # Errors

@@ -284,8 +284,8 @@ fn with_two_factors_a_password_alone_gives_no_token() {
 
 #[test]
 fn devices_are_remembered_once_each() {
-    let t = TestApp::new();
-    let (ann, sue) = (t.user("ann"), t.superuser());
+    let (t, post, sue) = TestApp::with_mail();
+    let ann = t.user("ann");
     let from = |agent: &str| {
         let body = json!({"identity": "ann@example.com", "password": RIGHT});
         let request =
@@ -297,6 +297,11 @@ fn devices_are_remembered_once_each() {
     for agent in ["one", "one", "two", "three", "four", "five", "six"] {
         t.clock.advance(Duration::from_secs(1));
         from(agent);
+    }
+    let told: Vec<String> = (0..5).map(|_| post.next().text).collect();
+    for agent in ["two", "three", "four", "five", "six"] {
+        let line = format!(" - 127.0.0.1 {agent}\n");
+        assert!(told.iter().any(|text| text.contains(&line)), "{agent}");
     }
     let devices = sue.get("/api/collections/_authOrigins/records").ok();
     assert_eq!(devices["totalItems"], 5);

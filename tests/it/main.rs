@@ -9,6 +9,7 @@
 
 mod support;
 
+mod account;
 mod architecture;
 mod auth;
 mod batch;
@@ -20,6 +21,7 @@ mod expand;
 mod files;
 mod http;
 mod logs;
+mod mail;
 mod oauth2;
 mod realtime;
 mod records;

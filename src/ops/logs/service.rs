@@ -12,6 +12,7 @@ use crate::kit::clock::Clock;
 use crate::kit::limits::{LOG_BATCH_MAX, LOG_DELAY_SECS, LOG_QUEUE_MAX};
 use crate::kit::paging::Paging;
 use crate::kit::task::Task;
+use crate::kit::time::Timestamp;
 use crate::ops::{Error, Settings};
 use crate::store::{self, Select};
 
@@ -69,6 +70,12 @@ impl Logs {
         if self.keeps(entry.level) {
             self.0.queue.try_send(Message::Entry(Box::new(entry))).ok();
         }
+    }
+
+    /// The present moment of the log's clock, for those who note.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     fn keeps(&self, level: i64) -> bool {

@@ -4,6 +4,7 @@ pub mod apple;
 mod crypt;
 mod document;
 mod merge;
+mod outgoing;
 pub mod probe;
 mod realtime;
 mod service;

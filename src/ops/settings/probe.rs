@@ -1,19 +1,10 @@
-//! The endpoints that try mail and remote storage: what they refuse before anything is tried (contract-auth 5.5).
+//! The endpoint that tries remote storage: what it refuses before anything is tried (contract-auth 5.5).
 
 use super::document::Document;
 use crate::ops::Error;
-use crate::schema::field::is_email;
-use crate::schema::{FieldError, FieldErrors, Schema};
+use crate::schema::{FieldError, FieldErrors};
 
 const S3_FAILED: &str = "Failed to test the S3 filesystem.";
-const EMAIL_FAILED: &str = "Failed to send the test email.";
-const TEMPLATES: [&str; 5] = [
-    "verification",
-    "password-reset",
-    "email-change",
-    "otp",
-    "login-alert",
-];
 
 /// Tries the bucket of files or of backups.
 ///
@@ -32,43 +23,6 @@ pub fn s3(settings: &Document, filesystem: &str) -> Result<(), Error> {
         "S3 storage filesystem is not enabled."
     };
     Err(raw_error(S3_FAILED, raw))
-}
-
-/// Tries to send a mail template.
-///
-/// # Errors
-/// When a value is unknown, or mail does not work.
-pub fn email(schema: &Schema, to: &str, template: &str, collection: &str) -> Result<(), Error> {
-    let mut data = FieldErrors::new();
-    if to.is_empty() {
-        data.add("email", FieldError::required());
-    } else if !is_email(to) {
-        let error = FieldError::new("validation_is_email", "Must be a valid email address.");
-        data.add("email", error);
-    }
-    if template.is_empty() {
-        data.add("template", FieldError::required());
-    } else if !TEMPLATES.contains(&template) {
-        data.add("template", unknown());
-    }
-    let known = |name| schema.find(name).is_some_and(|found| found.is_auth());
-    if !collection.is_empty() && !known(collection) {
-        let error = FieldError::new(
-            "validation_invalid_auth_collection",
-            "Must be a valid auth collection id or name.",
-        );
-        data.add("collection", error);
-    }
-    if !data.is_empty() {
-        return Err(Error::Invalid {
-            message: EMAIL_FAILED,
-            data,
-        });
-    }
-    Err(raw_error(
-        EMAIL_FAILED,
-        "Outgoing mail is not part of this version.",
-    ))
 }
 
 fn unknown() -> FieldError {

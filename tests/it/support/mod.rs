@@ -3,10 +3,25 @@
 
 mod app;
 mod person;
+mod post;
 mod provider;
 mod wire;
 
 pub use app::TestApp;
 pub use person::Person;
+pub use post::{MailServer, Security};
 pub use provider::{FakeProvider, Said};
 pub use wire::{Reply, Request};
+
+/// Waits until `check` holds.
+#[track_caller]
+pub fn until(what: &str, check: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(15);
+    while !check() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "waited in vain until {what}"
+        );
+        std::thread::yield_now();
+    }
+}
