@@ -71,16 +71,16 @@ impl<'a> Root<'a> {
 #[derive(Clone, Debug)]
 pub struct Filter {
     /// What holds together; never empty.
-    parts: Vec<Arc<Source>>,
+    pub(super) parts: Vec<Arc<Source>>,
 }
 
 /// One expression: bound for callers in general, and again for each auth collection where that makes a difference.
 #[derive(Debug)]
-struct Source {
+pub(super) struct Source {
     root: Arc<Collection>,
     expr: Expr,
     guard: Guard,
-    general: Arc<Bound>,
+    pub(super) general: Arc<Bound>,
     /// At most one entry an auth collection.
     by_actor: RwLock<Vec<(CollectionId, Arc<Bound>)>>,
 }
@@ -208,19 +208,20 @@ impl Filter {
         eval::holds(&plan, &bound.joins, row, typed)
     }
 
-    /// Collections whose rows the expression reads besides the record itself (empty for [`Reach::Record`]). Paths that
-    /// start at the caller's record are known only once there is one; see [`Filter::depends_on_caller`].
+    /// Collections whose rows the expression reads besides the record itself (none for [`Reach::Record`]). Paths that
+    /// start at the caller's record are known only once there is one: see [`Filter::footprint_for`].
     #[must_use]
     pub fn footprint(&self) -> Vec<CollectionId> {
-        let mut footprint: Vec<CollectionId> = Vec::new();
-        for part in &self.parts {
-            for id in &part.general.footprint {
-                if !footprint.contains(id) {
-                    footprint.push(id.clone());
-                }
-            }
-        }
-        footprint
+        let read = self.parts.iter().flat_map(|part| &part.general.footprint);
+        read.cloned().collect()
+    }
+
+    /// As [`Filter::footprint`], for the caller of `call`.
+    #[must_use]
+    pub fn footprint_for(&self, catalog: &Catalog, call: &Call) -> Vec<CollectionId> {
+        let bounds = self.bounds(catalog, call);
+        let read = bounds.iter().flat_map(|bound| &bound.footprint);
+        read.cloned().collect()
     }
 
     /// Whether it follows relations of the caller's own record.
@@ -253,7 +254,7 @@ impl Filter {
     }
 }
 
-fn whole(bounds: &[Arc<Bound>]) -> Cow<'_, Bound> {
+pub(super) fn whole(bounds: &[Arc<Bound>]) -> Cow<'_, Bound> {
     match bounds {
         [only] => Cow::Borrowed(only),
         many => Cow::Owned(plan::merge(many)),

@@ -78,8 +78,8 @@ fn order(left: &Known, right: &Known) -> Option<Ordering> {
     ))
 }
 
-/// Numbers before text before bytes.
-fn order_classes(left: &Value, right: &Value) -> Ordering {
+/// Nothing before numbers before text before bytes.
+pub(super) fn order_classes(left: &Value, right: &Value) -> Ordering {
     let class = |value: &Value| match value {
         Value::Null => 0,
         Value::Int(_) | Value::Real(_) => 1,

@@ -17,6 +17,7 @@ mod macros;
 mod parse;
 mod plan;
 mod request;
+mod settled;
 mod sort;
 mod sql;
 #[cfg(test)]
@@ -25,4 +26,5 @@ mod tests;
 pub use catalog::{BindError, Catalog, Filter, Guard, Reach, Root, RuleState};
 pub use channel::channel_row;
 pub use functions::{GEO_DISTANCE, geo_distance};
+pub use settled::Settled;
 pub use sort::{Sort, SortKey};

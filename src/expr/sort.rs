@@ -1,17 +1,20 @@
 //! `sort`: a few identifiers with directions (contract 4.11).
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::bind;
 use super::bound::{Bound, Column, Node, Operand};
 use super::catalog::{BindError, Catalog, Filter, Guard, Root};
+use super::compare;
 use super::parse;
 use super::plan;
 use super::sql::Writer;
 use crate::call::Call;
 use crate::kit::limits::{SORT_ENTRIES_MAX, SORT_ENTRY_BYTES_MAX};
 use crate::kit::sql::Sql;
-use crate::schema::{Collection, Schema};
+use crate::kit::value::{Columns, Value};
+use crate::schema::{Collection, CollectionId, Schema};
 
 /// A bound `sort`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,6 +36,12 @@ enum By {
     Rowid,
     Column(Column, Arc<Bound>),
 }
+
+/// The last tie break: the order in which records were made.
+const ROWID: SortKey = SortKey {
+    by: By::Rowid,
+    descending: false,
+};
 
 impl Sort {
     pub(super) fn bind(
@@ -89,6 +98,78 @@ impl Sort {
     #[must_use]
     pub fn restriction(&self) -> Option<&Filter> {
         self.restriction.as_ref()
+    }
+
+    /// The order in which records were made.
+    #[must_use]
+    pub fn rowid() -> Self {
+        Self {
+            keys: Arc::new([ROWID]),
+            restriction: None,
+        }
+    }
+
+    /// The same, ties in the order in which records were made.
+    #[must_use]
+    pub fn then_rowid(&self) -> Self {
+        Self {
+            keys: self.keys.iter().cloned().chain([ROWID]).collect(),
+            restriction: self.restriction.clone(),
+        }
+    }
+
+    /// Whether rows come as chance will have it.
+    #[must_use]
+    pub fn is_random(&self) -> bool {
+        self.keys.iter().any(|key| matches!(key.by, By::Random))
+    }
+
+    /// Whether it follows relations of the caller's own record.
+    #[must_use]
+    pub fn depends_on_caller(&self) -> bool {
+        self.bounds().any(|bound| bound.needs_actor)
+    }
+
+    /// Collections whose rows it reads besides the listed ones.
+    #[must_use]
+    pub fn footprint(&self) -> Vec<CollectionId> {
+        let read = self.bounds().flat_map(|bound| &bound.footprint);
+        read.cloned().collect()
+    }
+
+    fn bounds(&self) -> impl Iterator<Item = &Bound> {
+        self.keys.iter().filter_map(|key| match &key.by {
+            By::Random | By::Rowid => None,
+            By::Column(_, bound) => Some(&**bound),
+        })
+    }
+
+    /// The keys of a row, where the row alone has them.
+    #[must_use]
+    pub fn keys_of(&self, row: &dyn Columns, rowid: i64) -> Option<Vec<Value>> {
+        let key = |key: &SortKey| match &key.by {
+            By::Random => None,
+            By::Rowid => Some(Value::Int(rowid)),
+            By::Column(..) => key.field_index().map(|at| row.cell(at).to_value()),
+        };
+        self.keys.iter().map(key).collect()
+    }
+
+    /// The order of two rows by their keys, as the database has it.
+    #[must_use]
+    pub fn compare(&self, left: &[Value], right: &[Value]) -> Ordering {
+        let pairs = self.keys.iter().zip(left.iter().zip(right));
+        pairs
+            .map(|(key, (left, right))| {
+                let order = compare::order_classes(left, right);
+                if key.descending {
+                    order.reverse()
+                } else {
+                    order
+                }
+            })
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
     }
 
     /// Appends the terms of an ORDER BY clause, without the keyword.

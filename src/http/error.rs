@@ -264,6 +264,15 @@ impl From<realtime::ChannelRefused> for Fault {
     }
 }
 
+impl From<realtime::Unanswered> for Fault {
+    fn from(error: realtime::Unanswered) -> Self {
+        match error {
+            realtime::Unanswered::Hub(error) => error.into(),
+            realtime::Unanswered::Query(error) => error.into(),
+        }
+    }
+}
+
 impl From<ops::Error> for Fault {
     fn from(error: ops::Error) -> Self {
         match error {

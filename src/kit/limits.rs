@@ -302,3 +302,27 @@ pub const APPLE_NAME_BYTES_MAX: usize = 1_000;
 pub const APPLE_NAME_MILLIS: i64 = 60_000;
 /// Seconds that clocks of providers may be off (contract-auth 2.14).
 pub const ID_TOKEN_LEEWAY_SECS: u64 = 300;
+/// Rows of a live query when it names no limit (realtime protocol).
+pub const LIVE_ROWS_DEFAULT: u32 = 100;
+/// Most rows of a live query; a larger limit is refused with 400.
+pub const LIVE_ROWS_MAX: u32 = 1_000;
+/// Bytes of the texts of a live query; past it 400.
+pub const LIVE_QUESTION_BYTES_MAX: usize = 8 << 10;
+/// Bytes of one live query's result; past it 400, and an open one ends.
+pub const LIVE_RESULT_BYTES_MAX: usize = 8 << 20;
+/// Bytes of all results of live queries together; past it new ones are refused with 503. Guests may use half of it.
+pub const LIVE_MEMORY_BYTES_MAX: usize = 64 << 20;
+/// Bytes that a live query counts for beside its rows.
+pub const LIVE_QUERY_BYTES: usize = 2 << 10;
+/// Milliseconds between two reads of the same live query.
+pub const LIVE_PACE_MILLIS: u64 = 100;
+/// A live query is at rest this many times longer than its last read took, so that slow ones leave room for others.
+pub const LIVE_REST_FACTOR: u32 = 5;
+/// Seconds after which a live query that reads the clock is read again.
+pub const LIVE_CLOCK_SECS: i64 = 10;
+/// Seconds that reading a live query may take; past it 400, and an open one ends.
+pub const LIVE_READ_SECS_MAX: u64 = 5;
+/// Threads that read live queries.
+pub const LIVE_READERS: usize = 2;
+/// Changes kept for one live query while it is being read; past it it is read once more.
+pub const LIVE_BACKLOG_MAX: usize = 1_024;

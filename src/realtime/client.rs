@@ -185,6 +185,12 @@ impl Outbox {
         lost
     }
 
+    /// Whether the queue is within its bounds.
+    pub(super) fn has_room(&self) -> bool {
+        let queue = self.queue.lock();
+        queue.frames.len() < self.frames_max && queue.bytes < REALTIME_QUEUE_BYTES_MAX
+    }
+
     /// Whether everything queued has been taken. If not, the next drain is reported by [`Outbox::next`].
     pub(super) fn drained_or_await(&self) -> bool {
         let mut queue = self.queue.lock();

@@ -171,9 +171,9 @@ impl Delivery<'_> {
 }
 
 /// A record before and after.
-type Images<'a> = (Option<&'a Arc<Record>>, Option<&'a Arc<Record>>);
+pub(super) type Images<'a> = (Option<&'a Arc<Record>>, Option<&'a Arc<Record>>);
 
-fn images(kind: &ChangeKind) -> Option<Images<'_>> {
+pub(super) fn images(kind: &ChangeKind) -> Option<Images<'_>> {
     match kind {
         ChangeKind::Create { after } => Some((None, Some(after))),
         ChangeKind::Update { before, after } => Some((Some(before), Some(after))),
@@ -184,7 +184,7 @@ fn images(kind: &ChangeKind) -> Option<Images<'_>> {
 
 /// The record with the fields its collection has now, matched by field id: the schema may have changed between the
 /// commit and its delivery.
-fn adapt(record: &Arc<Record>, collection: &Arc<Collection>) -> Record {
+pub(super) fn adapt(record: &Arc<Record>, collection: &Arc<Collection>) -> Record {
     if Arc::ptr_eq(record.collection(), collection)
         || record.collection().fields == collection.fields
     {

@@ -70,6 +70,24 @@ pub(super) fn ws_event(sub: &str, happened: Happened, record: &[u8], cursor: &st
     Bytes::from(out)
 }
 
+/// A `snapshot` with its items, or a `diff` with its changes.
+pub(super) fn ws_result(kind: &str, sub: &str, content: &[u8], cursor: &str) -> Bytes {
+    let member = if kind == "diff" { "changes" } else { "items" };
+    let mut out = Vec::with_capacity(content.len() + cursor.len() + sub.len() + 64);
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"sub\":");
+    json::write_str(sub, &mut out);
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(member.as_bytes());
+    out.extend_from_slice(b"\":");
+    out.extend_from_slice(content);
+    out.extend_from_slice(b",\"cursor\":");
+    json::write_str(cursor, &mut out);
+    out.push(b'}');
+    Bytes::from(out)
+}
+
 pub(super) fn ws_hello(client_id: &str, cursor: &str) -> Bytes {
     object([
         ("type", Json::from("hello")),
@@ -84,6 +102,15 @@ pub(super) fn ws_ok(id: &Json, more: JsonMap) -> Bytes {
     map.insert("type".to_owned(), Json::from("ok"));
     map.insert("id".to_owned(), id.clone());
     Bytes::from(json::to_text(&Json::Object(map)))
+}
+
+/// The answer to a `live`.
+pub(super) fn ws_ok_sub(id: &Json, sub: &str, cursor: &str) -> Bytes {
+    let more = [("sub", sub), ("cursor", cursor)];
+    let more = more
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), Json::from(value)));
+    ws_ok(id, more.collect())
 }
 
 /// An `ok` whose `record` is ready-made JSON.

@@ -14,6 +14,7 @@ use super::channel::Channels;
 use super::client::{ClientId, Ended, Outbox, Transport};
 use super::frame;
 use super::judge::{self, Refusal};
+use super::live::Live;
 use super::replayer::Replays;
 use super::ring::Ring;
 use super::roster::Roster;
@@ -82,6 +83,7 @@ pub(super) struct Inner {
     pub(super) channels: Channels,
     pub(super) ring: Ring,
     pub(super) replays: Replays,
+    pub(super) live: Live,
     /// Whether anybody is connected. Locks are taken in this order: `listening`, `window`, `roster`.
     pub(super) listening: Mutex<bool>,
     pub(super) window: Mutex<Option<Window>>,
@@ -132,6 +134,7 @@ impl Connection {
             if self.seated.load(Ordering::Relaxed) {
                 self.hub.0.channels.drained(&self.id);
             }
+            self.hub.0.live.drained(&self.id);
         }
         Ok(frames)
     }
@@ -145,6 +148,7 @@ impl Drop for Connection {
         roster.disconnect(&self.id);
         inner.channels.gone(&self.id);
         inner.replays.forget(&self.id);
+        inner.live.gone(&self.id);
         if roster.len() == 0 {
             *listening = false;
             inner.ring.listen(false);
@@ -167,6 +171,7 @@ impl Hub {
             stats: Stats::default(),
             ring: Ring::default(),
             replays: Replays::default(),
+            live: Live::default(),
             listening: Mutex::new(false),
             window: Mutex::default(),
             roster: Mutex::default(),
@@ -196,7 +201,9 @@ impl Hub {
         let members = std::thread::Builder::new()
             .name("realtime-channels".to_owned())
             .spawn(move || channels.channels.work(&channels.stats))?;
-        *inner.threads.lock() = vec![present, past, members];
+        let mut threads = inner.start_live()?;
+        threads.extend([present, past, members]);
+        *inner.threads.lock() = threads;
         Ok(Self(inner))
     }
 
@@ -291,6 +298,7 @@ impl Hub {
         roster.set_actor(&catalog, id, actor);
         inner.reply(&roster, id, frame::ws_ok_record(ask, shown));
         inner.end_forbidden(&mut roster, id);
+        inner.live.changed(id);
     }
 
     /// Adds a subscription of a WebSocket connection; no event of it precedes the answer. With `since`, what came
@@ -343,6 +351,7 @@ impl Hub {
         if !roster.unsubscribe(id, sub) {
             return Err(Error::UnknownSubscription);
         }
+        self.0.live.closed(id, sub);
         self.0.reply(&roster, id, frame::ws_ok(ask, JsonMap::new()));
         Ok(())
     }
@@ -375,6 +384,10 @@ impl Hub {
             .client(id)
             .map(|client| client.actor.clone())
             .unwrap_or_default()
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// Open connections.
@@ -417,6 +430,7 @@ impl Hub {
         self.0.ring.close();
         self.0.replays.close();
         self.0.channels.close();
+        self.0.live.close();
     }
 }
 

@@ -70,6 +70,7 @@ impl Inner {
                     let actor = Actor::Auth(Arc::new(newer));
                     self.channels.follow(&id, &actor);
                     roster.set_actor(&catalog, &id, actor);
+                    self.live.changed(&id);
                 }
                 Some(_) | None => self.sign_out(roster, &id),
             }
@@ -165,8 +166,10 @@ impl Inner {
         }
         for place in lost {
             self.channels.put_back(id, &place.sub, place.since.0);
+            self.live.taken_back(id, place.sub.clone());
             self.put_back_one(roster, id, place.sub, place.since);
         }
+        self.live.changed(id);
     }
 
     /// Ends the subscriptions that a WebSocket connection may not have any more, and says so for each.

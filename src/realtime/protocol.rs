@@ -2,6 +2,8 @@
 
 use super::channel;
 use crate::kit::json::{self, Json, JsonMap};
+use crate::kit::limits::{LIVE_QUESTION_BYTES_MAX, LIVE_ROWS_DEFAULT, LIVE_ROWS_MAX};
+use crate::realtime::live::Question;
 use crate::realtime::topic::{Options, Topic};
 
 /// A message of a client with the id it wants to be answered by.
@@ -28,6 +30,11 @@ pub enum Ask {
         /// A cursor: first of the changes after it.
         since: Option<String>,
     },
+    /// Keep a list true.
+    Live {
+        /// Which one.
+        question: Box<Question>,
+    },
     /// Hear no more.
     Unsubscribe {
         /// The subscription.
@@ -44,7 +51,7 @@ impl Ask {
     #[must_use]
     pub fn is_counted(&self) -> bool {
         match self {
-            Self::Auth { .. } | Self::Subscribe { .. } => true,
+            Self::Auth { .. } | Self::Subscribe { .. } | Self::Live { .. } => true,
             Self::Unsubscribe { .. } | Self::Ping => false,
             Self::Channel(ask) => ask.is_counted(),
         }
@@ -92,6 +99,7 @@ fn ask(map: &JsonMap) -> Result<Ask, &'static str> {
             token: text(map, "token", "token must be a string.")?,
         }),
         Some("subscribe") => subscribe(map),
+        Some("live") => live(map),
         Some("unsubscribe") => Ok(Ask::Unsubscribe {
             sub: text(map, "sub", "sub must be a string.")?,
         }),
@@ -127,6 +135,43 @@ fn subscribe(map: &JsonMap) -> Result<Ask, &'static str> {
     Ok(Ask::Subscribe {
         topic: Box::new(topic),
         since,
+    })
+}
+
+fn live(map: &JsonMap) -> Result<Ask, &'static str> {
+    let optional = |name: &str| match map.get(name) {
+        None | Some(Json::Null) => Ok(String::new()),
+        Some(Json::String(value)) => Ok(value.clone()),
+        Some(_) => Err("filter, sort, expand and fields must be strings."),
+    };
+    let limit = match map.get("limit") {
+        None | Some(Json::Null) => Some(LIVE_ROWS_DEFAULT),
+        // Numbers are doubles, as everywhere in JSON: 10.0 is 10.
+        Some(value) => value
+            .as_f64()
+            .filter(|n| n.fract() == 0.0)
+            .and_then(|n| (1..=LIVE_ROWS_MAX).find(|limit| f64::from(*limit) == n)),
+    };
+    let question = Question {
+        collection: text(map, "collection", "collection must be a name or an id.")?,
+        filter: optional("filter")?,
+        sort: optional("sort")?,
+        expand: optional("expand")?,
+        fields: optional("fields")?,
+        limit: limit.ok_or("limit must be a whole number from 1 to 1000.")?,
+    };
+    let texts = [
+        &question.collection,
+        &question.filter,
+        &question.sort,
+        &question.expand,
+        &question.fields,
+    ];
+    if texts.iter().map(|text| text.len()).sum::<usize>() > LIVE_QUESTION_BYTES_MAX {
+        return Err("The query is too long.");
+    }
+    Ok(Ask::Live {
+        question: Box::new(question),
     })
 }
 

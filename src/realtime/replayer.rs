@@ -195,7 +195,9 @@ impl Inner {
     ) {
         let there = roster
             .client(id)
-            .is_some_and(|client| client.subs.iter().any(|known| known.id == sub));
+            .into_iter()
+            .flat_map(|client| &client.subs)
+            .any(|known| known.id == sub && known.topic.is_some());
         if there {
             let replay = self.replays.reserve(since);
             roster.park(id, &sub, replay);

@@ -113,7 +113,8 @@ impl Ring {
     }
 }
 
-fn size_bytes(change: &Change) -> usize {
+/// Bytes of the images of a change, roughly.
+pub(super) fn size_bytes(change: &Change) -> usize {
     let image = |record: &Record| record.size_bytes();
     match &change.kind {
         ChangeKind::Create { after } => image(after),

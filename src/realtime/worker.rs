@@ -89,6 +89,7 @@ impl Inner {
         })?;
         self.seen.store(seen.0, Ordering::SeqCst);
         self.base.store(seen.0, Ordering::SeqCst);
+        self.live.lost(seen);
         Ok(())
     }
 
@@ -129,6 +130,7 @@ impl Inner {
         }
         self.seen.store(head.0, Ordering::SeqCst);
         self.base.store(head.0, Ordering::SeqCst);
+        self.live.lost(head);
         Ok(())
     }
 
@@ -154,6 +156,7 @@ impl Inner {
         let catalog = self.store.catalog();
         let base = Position(self.base.load(Ordering::SeqCst));
         let mut sleepers = Vec::new();
+        let mut delivered = Vec::new();
         while pending
             .front()
             .is_some_and(|change| change.position <= upto)
@@ -171,10 +174,13 @@ impl Inner {
                 now: self.clock.now(),
             };
             self.deliver_one(&scene, &change, &mut sleepers);
+            delivered.push(change);
         }
         // Each connection is woken once for all that came together.
         sleepers.iter().for_each(|outbox| outbox.wake());
         self.stats.lagged(self.ring.age());
+        // Live queries come after the identities that they are judged for.
+        self.live.changes(delivered, upto);
         std::mem::swap(&mut window.before, &mut window.after);
         Ok(())
     }

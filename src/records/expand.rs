@@ -9,7 +9,7 @@ use compact_str::CompactString;
 use super::access::{self, Gate};
 use super::{Error, Sight};
 use crate::call::{Call, Context};
-use crate::expr::back_relation;
+use crate::expr::{Catalog, back_relation};
 use crate::kit::json;
 use crate::kit::limits::{
     ANSWER_BYTES_MAX, BACK_RELATION_EXPAND_MAX, EXPAND_DEPTH_MAX, EXPAND_PATHS_MAX,
@@ -57,6 +57,11 @@ impl Paths {
             self.0.len() - 1
         });
         &mut self.0[at].next
+    }
+
+    /// The first names of the paths, each with what follows it.
+    pub(super) fn steps(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.0.iter().map(|step| (step.name.as_str(), &step.next))
     }
 
     /// Whether nothing is to be expanded.
@@ -195,30 +200,13 @@ impl Expander<'_> {
             };
             return self.forward(records, index, target, &gate).map(Some);
         }
-        let Some((source, field)) = self.back_relation(collection, name) else {
+        let Some((source, field)) = back_relation(catalog, collection, name) else {
             return Ok(None);
         };
         let Some((source, gate)) = access::expand_gate(catalog, self.call, &source.id) else {
             return Ok(None);
         };
         self.backward(records, source, field, &gate).map(Some)
-    }
-
-    /// The referring collection and the position of its relation field: `coll_via_field`, or the old `coll(field)`.
-    fn back_relation(
-        &self,
-        collection: &Collection,
-        name: &str,
-    ) -> Option<(Arc<Collection>, usize)> {
-        let old = || {
-            let (source, field) = name.strip_suffix(')')?.split_once('(')?;
-            back_relation::find(
-                self.tx.catalog(),
-                collection,
-                &format!("{source}_via_{field}"),
-            )
-        };
-        back_relation::find(self.tx.catalog(), collection, name).or_else(old)
     }
 
     fn forward(
@@ -314,6 +302,19 @@ impl Expander<'_> {
         select.filter = filter_of(gate);
         Ok(self.tx.select(&select)?)
     }
+}
+
+/// The referring collection and the position of its relation field: `coll_via_field`, or the old `coll(field)`.
+pub(super) fn back_relation(
+    catalog: &Catalog,
+    collection: &Collection,
+    name: &str,
+) -> Option<(Arc<Collection>, usize)> {
+    let old = || {
+        let (source, field) = name.strip_suffix(')')?.split_once('(')?;
+        back_relation::find(catalog, collection, &format!("{source}_via_{field}"))
+    };
+    back_relation::find(catalog, collection, name).or_else(old)
 }
 
 fn filter_of(gate: &Gate) -> Option<&crate::expr::Filter> {

@@ -124,11 +124,27 @@ pub struct Listed {
     pub guess: bool,
 }
 
-/// Conditions and order of a list, bound.
-struct Bound {
-    filter: Option<Filter>,
-    sort: Option<Sort>,
+/// Conditions and order of a list, bound for its caller.
+#[derive(Debug)]
+pub struct Bound {
+    /// Whose records.
+    pub collection: Arc<Collection>,
+    /// Rule and filter as one; none when neither restricts.
+    pub filter: Option<Filter>,
+    /// In which order.
+    pub sort: Option<Sort>,
     guess: bool,
+}
+
+/// What `call` asks of the collection that `name` names, under its rule.
+///
+/// # Errors
+/// As the contract's precedence says (1.5).
+pub fn ask(catalog: &Catalog, call: &Call, name: &str) -> Result<(Bound, ListQuery), Error> {
+    let collection = access::collection(catalog, name)?;
+    let gate = access::gate(catalog, call, collection, Action::List)?;
+    let query = ListQuery::of(call)?;
+    Ok((bind(catalog, call, collection, gate, &query)?, query))
 }
 
 fn bind(
@@ -170,6 +186,7 @@ fn bind(
         (Gate::Where(rule), Some(asked)) => Some(rule.and(&asked)),
     };
     Ok(Bound {
+        collection: Arc::clone(collection),
         filter,
         sort,
         guess,
@@ -188,11 +205,9 @@ pub fn list(
     seal: &CursorSeal,
 ) -> Result<Listed, Error> {
     let catalog = tx.catalog();
-    let collection = access::collection(catalog, name)?;
-    let gate = access::gate(catalog, call, collection, Action::List)?;
-    let mut query = ListQuery::of(call)?;
+    let (bound, mut query) = ask(catalog, call, name)?;
     query.only = only;
-    let bound = bind(catalog, call, collection, gate, &query)?;
+    let collection = &bound.collection;
     let mut select = Select::all(catalog, call, collection);
     select.filter = bound.filter.as_ref();
     let total = count(tx, &select, &query)?;

@@ -257,6 +257,7 @@ impl Session {
             Ask::Subscribe { topic, since } => hub
                 .subscribe(id, &ask, *topic, since.as_deref())
                 .map_err(Fault::from),
+            Ask::Live { question } => hub.live(id, &ask, *question).map_err(Fault::from),
             Ask::Unsubscribe { sub } => hub.unsubscribe(id, &ask, &sub).map_err(Fault::from),
             Ask::Auth { token } => self.sign_in(&ask, &token).await,
             Ask::Channel(wanted) => hub

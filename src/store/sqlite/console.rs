@@ -85,7 +85,7 @@ impl WriteTx<'_> {
         let (affected, written) = {
             let scope = Scope::enter(Mode::Writing(BTreeSet::new()));
             let affected = run_all(self.connection(), &sql.0)?;
-            (affected, scope.written())
+            (affected, scope.named())
         };
         self.console_wrote(&written)?;
         Ok(affected)
@@ -177,6 +177,8 @@ enum Mode {
     Reading,
     /// A superuser's that writes, with the tables that it names so far.
     Writing(BTreeSet<String>),
+    /// The program's own, with the tables that it reads so far.
+    Noting(BTreeSet<String>),
 }
 
 thread_local! {
@@ -192,10 +194,11 @@ impl Scope {
         Self(())
     }
 
-    fn written(&self) -> BTreeSet<String> {
+    /// The tables named in this time.
+    fn named(&self) -> BTreeSet<String> {
         let () = self.0;
         MODE.with_borrow_mut(|mode| match mode {
-            Mode::Writing(tables) => std::mem::take(tables),
+            Mode::Writing(tables) | Mode::Noting(tables) => std::mem::take(tables),
             Mode::Ours | Mode::Reading => BTreeSet::new(),
         })
     }
@@ -207,12 +210,28 @@ impl Drop for Scope {
     }
 }
 
+/// The tables that a statement of ours reads, those behind views included.
+pub(super) fn tables_read(
+    connection: &Connection,
+    text: &str,
+) -> Result<BTreeSet<String>, StoreError> {
+    let scope = Scope::enter(Mode::Noting(BTreeSet::new()));
+    connection.prepare(text)?;
+    Ok(scope.named())
+}
+
 /// The authorizer of every connection.
 pub(super) fn authorize(context: AuthContext<'_>) -> Authorization {
     let allowed = MODE.with_borrow_mut(|mode| match mode {
         Mode::Ours => true,
         Mode::Reading => may_read(&context.action),
         Mode::Writing(tables) => may_write(&context.action, tables),
+        Mode::Noting(tables) => {
+            if let AuthAction::Read { table_name, .. } = &context.action {
+                tables.insert((*table_name).to_owned());
+            }
+            true
+        }
     });
     if allowed {
         Authorization::Allow

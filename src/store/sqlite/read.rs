@@ -78,6 +78,23 @@ impl<'a> ReadTx<'a> {
         Ok(self.records(collection, &sql)?.pop())
     }
 
+    /// Where the record `id` stands in the order in which records were made.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn rowid(&self, collection: &Collection, id: &str) -> Result<Option<i64>, StoreError> {
+        let mut sql = Sql::new();
+        sql.push("SELECT _rowid_ FROM ")
+            .ident(&collection.name)
+            .push(" WHERE id = ")
+            .arg(id);
+        let found = self.query_value(&sql)?;
+        Ok(found.and_then(|value| match value {
+            Value::Int(rowid) => Some(rowid),
+            Value::Null | Value::Real(_) | Value::Text(_) | Value::Blob(_) => None,
+        }))
+    }
+
     /// The first record of `collection` whose `field` holds `value`, rules not asked.
     ///
     /// # Errors

@@ -4,11 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::connection::{Link, Role};
 use super::log;
 use super::read::ReadTx;
 use super::writer::Shared;
+use crate::expr::Catalog;
 use crate::store::{Position, StoreError};
 
 /// One state of the database. It does not age by itself: whoever holds one keeps the write-ahead log from being
@@ -52,6 +54,23 @@ impl Snapshot {
             return Ok(());
         }
         self.link.step("COMMIT")
+    }
+
+    /// Whether it holds a state.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.link.connection.is_autocommit()
+    }
+
+    /// What is read from now on has `span` to end; after that it fails.
+    pub fn hurry(&self, span: Duration) {
+        self.link.deadline.set(span);
+    }
+
+    /// Reads in this state, under the rules of `catalog`.
+    #[must_use]
+    pub fn tx_under(&self, catalog: &Arc<Catalog>) -> ReadTx<'_> {
+        ReadTx::new(&self.link.connection, Arc::clone(catalog))
     }
 
     /// Reads in this state, under the rules of now.

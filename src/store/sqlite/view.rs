@@ -2,12 +2,14 @@
 
 use rusqlite::Connection;
 
+use super::console;
 use super::ddl::{quoted, words};
 use super::row::RowCells;
 use super::{ReadTx, WriteTx};
 use crate::kit::value::{Columns, Value};
 use crate::schema::Field;
 use crate::schema::view::ViewQuery;
+use crate::store::StoreError;
 
 /// Rows of a view that are looked at when it is saved.
 const PROBED_ROWS: usize = 10;
@@ -44,6 +46,16 @@ impl ReadTx<'_> {
             sample.push((0..width).map(|at| cells.cell(at).to_value()).collect());
         }
         Ok(sample)
+    }
+
+    /// The names of the tables and views that a saved view reads.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn tables_behind(&self, view: &str) -> Result<Vec<String>, StoreError> {
+        let text = format!("SELECT * FROM {}", quoted(view));
+        let read = console::tables_read(self.connection(), &text)?;
+        Ok(read.into_iter().collect())
     }
 
     /// Whether everything that a saved view reads is there.

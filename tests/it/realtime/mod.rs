@@ -5,6 +5,7 @@ pub(crate) mod ears;
 mod frames;
 mod identity;
 mod limits;
+mod live;
 mod resume;
 mod sight;
 mod world;
