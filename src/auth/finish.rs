@@ -115,12 +115,7 @@ impl Auth {
 
     fn check_address(&self, call: &Call, record: &Record) -> Result<(), Error> {
         let settings = self.settings().current();
-        let networks = &settings.superuser_networks;
-        let listed = networks.is_empty()
-            || networks
-                .iter()
-                .any(|network| network.contains(&call.client_ip));
-        if record.collection().is_superusers() && !listed {
+        if record.collection().is_superusers() && !settings.admits_superuser(call.client_ip) {
             return Err(Error::Address);
         }
         Ok(())

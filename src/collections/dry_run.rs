@@ -10,13 +10,13 @@ use crate::kit::value::Columns;
 use crate::schema::field::to_json;
 use crate::schema::view::ViewQuery;
 use crate::schema::{Collection, Draft, Field, FieldError, FieldErrors, Kind, ViewOptions};
-use crate::store::WriteTx;
+use crate::store::ReadTx;
 
 /// Letters of a query that are read.
 const QUERY_CHARS_MAX: usize = crate::kit::limits::CONSOLE_QUERY_CHARS_MAX;
 
 /// Fields and first records, encoded.
-pub(super) fn dry_run(tx: &WriteTx<'_>, text: &str) -> Result<Vec<u8>, Error> {
+pub(super) fn dry_run(tx: &ReadTx<'_>, text: &str) -> Result<Vec<u8>, Error> {
     if text.trim().is_empty() {
         return Err(Error::Form(FieldErrors::one(
             "query",

@@ -52,6 +52,18 @@ pub(super) fn import(
     let views: Vec<Arc<Collection>> = gone.iter().filter(|c| c.is_view()).cloned().collect();
     remove(tx, &views)?;
     settle(&mut items, &before, now);
+    let mut fresh = HashSet::new();
+    let twice = items
+        .iter()
+        .filter(|item| item.old.is_none())
+        .map(|item| &item.draft.collection)
+        .find(|collection| !fresh.insert(&collection.id));
+    if let Some(collection) = twice {
+        return Err(failure(&format!(
+            "failed to save collection {:?}: constraint failed: UNIQUE constraint failed: _collections.id (1555)",
+            collection.name
+        )));
+    }
     // Views read tables, and each other in the order of the list: they come last.
     items.sort_by_key(|item| item.draft.kind_name == "view");
     save_all(tx, &mut items, &gone, now)?;

@@ -9,7 +9,7 @@ use crate::kit::time::Timestamp;
 use crate::schema::check::{World, check};
 use crate::schema::view::{ViewQuery, same_fields};
 use crate::schema::{Collection, Draft, FieldError, FieldErrors, Kind, Schema};
-use crate::store::{DdlError, StoreError, WriteTx};
+use crate::store::{DdlError, ReadTx, StoreError, WriteTx};
 
 /// Why a draft was not saved.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ pub(super) fn save(
 }
 
 /// Gives a view the fields of its query; what is wrong with the query.
-pub(super) fn shape_view(tx: &WriteTx<'_>, draft: &mut Draft, schema: &Schema) -> FieldErrors {
+pub(super) fn shape_view(tx: &ReadTx<'_>, draft: &mut Draft, schema: &Schema) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let Kind::View(options) = &draft.collection.kind else {
         return errors;
@@ -94,7 +94,7 @@ pub(super) fn shape_view(tx: &WriteTx<'_>, draft: &mut Draft, schema: &Schema) -
 
 /// The fields of a query, as far as they are known when something is wrong with it.
 fn infer(
-    tx: &WriteTx<'_>,
+    tx: &ReadTx<'_>,
     text: &str,
     schema: &Schema,
     fields: &mut Vec<crate::schema::Field>,

@@ -12,6 +12,7 @@ use crate::kit::limits::WRITE_ALONE_SECS_MAX;
 use crate::ops::Settings;
 use crate::records;
 use crate::records::remove::{Gone, remove};
+use crate::schema::view::ViewQuery;
 use crate::schema::{Collection, Draft, DraftError, Kind};
 use crate::store::{Select, Store, WriteTx};
 
@@ -62,6 +63,7 @@ impl Collections {
             DraftError::Data(_) => Error::Unreadable,
         })?;
         let now = call.now;
+        self.try_view(&draft).await?;
         self.alone(move |tx| {
             save(tx, draft, None, now).map_err(|error| match error {
                 SaveError::Invalid(errors) => Error::Create(errors),
@@ -83,6 +85,11 @@ impl Collections {
         payload: JsonMap,
     ) -> Result<Arc<Collection>, Error> {
         let (name, now) = (name_or_id.to_owned(), call.now);
+        if let Some(old) = self.store.catalog().find(&name)
+            && let Ok(draft) = Draft::update(old, &payload)
+        {
+            self.try_view(&draft).await?;
+        }
         let (old, new) = self
             .alone(move |tx| {
                 let catalog = Arc::clone(tx.catalog());
@@ -199,7 +206,9 @@ impl Collections {
     /// [`Error::View`].
     pub async fn dry_run(&self, query: &str) -> Result<Vec<u8>, Error> {
         let query = query.to_owned();
-        self.alone(move |tx| dry_run::dry_run(tx, &query)).await
+        self.store
+            .read(move |tx| dry_run::dry_run(tx, &query))
+            .await
     }
 
     /// Blank collections of each kind.
@@ -216,6 +225,18 @@ impl Collections {
                 scaffold
             })
             .collect()
+    }
+
+    /// Lets a reader try the query of a view: one that takes for ever ends there, and never holds up the writer. What
+    /// else is wrong with it is told when it is saved.
+    async fn try_view(&self, draft: &Draft) -> Result<(), Error> {
+        let Kind::View(options) = &draft.collection.kind else {
+            return Ok(());
+        };
+        let Ok(query) = ViewQuery::parse(&options.view_query) else {
+            return Ok(());
+        };
+        self.store.read(move |tx| Ok(tx.try_view(&query)?)).await
     }
 
     async fn alone<T: Send + 'static>(

@@ -62,9 +62,9 @@ fn relative(path: &str) -> Option<PathBuf> {
     }
     for segment in inner.split('/') {
         let segment = percent_decode_str(segment).decode_utf8().ok()?;
+        // What begins with a dot is somebody's settings or history, but for what is meant to be found.
         let plain = !segment.is_empty()
-            && segment != "."
-            && segment != ".."
+            && (!segment.starts_with('.') || segment == ".well-known")
             && !segment.contains(['/', '\\', '\0', ':']);
         if !plain {
             return None;

@@ -234,12 +234,18 @@ async fn collect(body: Body, limit: u64) -> Result<Bytes, Trouble> {
     })
 }
 
+/// A client that sends nothing for so long while its body is refused is taken to listen.
+const REFUSED_BODY_PAUSE: Duration = Duration::from_millis(500);
+
 /// Reads a refused body to its end, within bounds: a client that is still sending would otherwise miss the answer.
 pub(super) async fn discard(body: Body) {
     let mut stream = body.into_data_stream();
     let reading = async {
         let mut total = 0_u64;
-        while let Some(Ok(piece)) = stream.next().await {
+        // Whoever has stopped sending is listening.
+        while let Ok(Some(Ok(piece))) =
+            tokio::time::timeout(REFUSED_BODY_PAUSE, stream.next()).await
+        {
             total += piece.len() as u64;
             if total > REFUSED_BODY_BYTES_MAX {
                 break;

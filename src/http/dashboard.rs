@@ -15,14 +15,24 @@ use super::answer::Answer;
 use super::error::Fault;
 use super::extract::{At, text};
 use crate::files::public::mime_of;
+use crate::kit::id;
 
 const ROOT: &str = "index.html";
-/// Scripts and styles come from the program only, and nobody may frame it.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; \
-     media-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'",
-);
+const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+/// What the page may do, before and after the word that its scripts carry. Only they, and what they load, run: not a
+/// file that somebody has uploaded to the same origin. Browsers that know `strict-dynamic` skip `'self'`. Nobody may
+/// frame the page.
+const POLICY: [&str; 2] = [
+    "default-src 'none'; script-src 'self' 'strict-dynamic' 'nonce-",
+    "'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; media-src 'self'; connect-src 'self'; \
+     frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+];
+/// What the other files may do: nothing, should anybody open one as a page.
+const FILE_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// Every answer has a word of its own, so none is kept.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const MAX_AGE: HeaderValue =
     HeaderValue::from_static("max-age=1209600, stale-while-revalidate=86400");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
@@ -72,28 +82,40 @@ pub(super) async fn redirect() -> Answer {
 }
 
 /// `GET /_/`
-pub(super) async fn root(asked: HeaderMap) -> Answer {
-    match ASSETS.get(ROOT) {
-        Some(asset) => Ok(asset.answer(&asked, REVALIDATE)),
-        None => {
-            let mut response = Response::new(Body::from(NOT_BUILT));
-            let html = HeaderValue::from_static("text/html; charset=utf-8");
-            response.headers_mut().insert(header::CONTENT_TYPE, html);
-            response
-                .headers_mut()
-                .insert(header::CACHE_CONTROL, REVALIDATE);
-            Ok(response)
-        }
+pub(super) async fn root() -> Answer {
+    let text = ASSETS.get(ROOT).map_or(NOT_BUILT.into(), |asset| {
+        String::from_utf8_lossy(&asset.plain)
+    });
+    Ok(page(&text))
+}
+
+fn page(text: &str) -> Response<Body> {
+    let nonce = id::random(24, id::ALNUM);
+    let mut html = text.to_owned();
+    for tag in ["<script", "<link rel=\"modulepreload\""] {
+        html = html.replace(tag, &format!("{tag} nonce=\"{nonce}\""));
     }
+    let mut response = Response::new(Body::from(html));
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.insert(REFERRER_POLICY, NO_REFERRER);
+    if let Ok(policy) = HeaderValue::from_str(&POLICY.join(&nonce)) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 /// `GET /_/{file}`
 pub(super) async fn file(At(name): At<String>, asked: HeaderMap) -> Answer {
+    if name == ROOT {
+        return root().await;
+    }
     let asset = ASSETS
         .get(&name)
         .ok_or_else(|| Fault::not_found().with_message("File not found."))?;
-    let cache = if name == ROOT { REVALIDATE } else { MAX_AGE };
-    Ok(asset.answer(&asked, cache))
+    Ok(asset.answer(&asked))
 }
 
 /// `GET /_/extensions.js`: what extends the dashboard; nothing does yet.
@@ -107,16 +129,13 @@ pub(super) async fn extensions() -> Answer {
 }
 
 impl Asset {
-    fn answer(&self, asked: &HeaderMap, cache: HeaderValue) -> Response<Body> {
+    fn answer(&self, asked: &HeaderMap) -> Response<Body> {
         let mut response = Response::new(Body::empty());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.mime));
-        headers.insert(header::CACHE_CONTROL, cache);
-        headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
-        headers.insert(
-            HeaderName::from_static("referrer-policy"),
-            HeaderValue::from_static("no-referrer"),
-        );
+        headers.insert(header::CACHE_CONTROL, MAX_AGE);
+        headers.insert(header::CONTENT_SECURITY_POLICY, FILE_POLICY);
+        headers.insert(REFERRER_POLICY, NO_REFERRER);
         headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         if let Ok(tag) = HeaderValue::from_str(&self.tag) {
             headers.insert(header::ETAG, tag);

@@ -104,9 +104,7 @@ pub(super) async fn download(
 async fn bearer(app: &App, call: &Call) -> Result<Actor, Fault> {
     let token = call.query("token").unwrap_or("");
     let actor = app.auth.resolve_file(token, call.now).await?;
-    let networks = &app.settings.current().superuser_networks;
-    let is_listed = networks.is_empty() || networks.iter().any(|net| net.contains(&call.client_ip));
-    if actor.is_superuser() && !is_listed {
+    if actor.is_superuser() && !app.settings.current().admits_superuser(call.client_ip) {
         return Ok(Actor::Guest);
     }
     Ok(actor)

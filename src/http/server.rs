@@ -97,7 +97,6 @@ fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(HEADER_SECS_MAX))
         .max_buf_size(HEADER_BYTES_MAX)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::spawn(async move {

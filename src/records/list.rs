@@ -9,7 +9,9 @@ use super::{Error, Lens, Sight};
 use crate::call::Call;
 use crate::expr::{Catalog, Filter, Guard, Sort};
 use crate::kit::json;
-use crate::kit::limits::{ANSWER_BYTES_MAX, COUNT_EXACT_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX};
+use crate::kit::limits::{
+    ANSWER_BYTES_MAX, COUNT_EXACT_MAX, FILTER_BYTES_MAX, PER_PAGE_DEFAULT, PER_PAGE_MAX,
+};
 use crate::kit::value::Columns;
 use crate::schema::{Action, Collection, Record};
 use crate::store::{CursorSeal, Page, ReadTx, Select};
@@ -60,6 +62,9 @@ impl ListQuery {
                     return Err(Error::SuperusersFilter(word.trim_end_matches('.')));
                 }
             }
+        }
+        if filter.len() > FILTER_BYTES_MAX {
+            return Err(Error::BadQuery("the filter is too long".to_owned()));
         }
         let skip = flag("skipTotal", text("skipTotal"))?;
         let cursor = call.query("cursor").map(str::to_owned);

@@ -1,13 +1,12 @@
 //! Files of records: what comes back, under which name and headers, to whom, and what stays on the disk.
 
 use std::io::Cursor;
-use std::path::Path;
 
 use burrow::files::{RecordKey, Upload};
 use image::{DynamicImage, ImageFormat};
 use serde_json::{Value as Json, json};
 
-use crate::support::{Person, Reply, Request, TestApp};
+use crate::support::{Person, Reply, Request, TestApp, eventually, files_below};
 
 /// A server with a collection of documents that only their owners may see where they are protected.
 fn documents() -> TestApp {
@@ -50,35 +49,6 @@ fn picture(width: u32, height: u32) -> Vec<u8> {
 fn dimensions(reply: &Reply) -> (u32, u32) {
     let picture = image::load_from_memory(&reply.body).unwrap();
     (picture.width(), picture.height())
-}
-
-/// Names of the files below a folder.
-fn files_below(folder: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.path().is_dir() {
-                folders.push(entry.path());
-            } else {
-                names.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-    }
-    names.sort();
-    names
-}
-
-/// Waits for what happens after an answer, in the background.
-fn eventually(holds: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if holds() {
-            return;
-        }
-        std::thread::yield_now();
-        std::thread::park_timeout(std::time::Duration::from_millis(2));
-    }
-    panic!("it never came to pass");
 }
 
 #[test]

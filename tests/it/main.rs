@@ -26,5 +26,6 @@ mod oauth2;
 mod realtime;
 mod records;
 mod rules;
+mod security;
 mod settings;
 mod statics;

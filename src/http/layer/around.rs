@@ -121,11 +121,7 @@ fn spelt_plainly(uri: &Uri) -> Option<Uri> {
 
 /// Whether a superuser comes from where settings allow none.
 pub(in crate::http) fn is_misplaced_superuser(app: &App, call: &Call) -> bool {
-    let settings = app.settings.current();
-    let from = &settings.superuser_networks;
-    call.actor.is_superuser()
-        && !from.is_empty()
-        && !from.iter().any(|network| network.contains(&call.client_ip))
+    call.actor.is_superuser() && !app.settings.current().admits_superuser(call.client_ip)
 }
 
 /// Why a request goes no further, whatever its handler would say.

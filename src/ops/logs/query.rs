@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::call::Call;
 use crate::expr::{BindError, Catalog, Filter, Guard};
+use crate::kit::limits::FILTER_BYTES_MAX;
 use crate::kit::paging::Paging;
 use crate::kit::value::{Columns, Value};
 use crate::ops::Error;
@@ -71,6 +72,12 @@ impl From<StoreError> for Trouble {
 }
 
 pub(super) fn list(tx: &LogTx<'_>, call: &Call, paging: Paging) -> Result<LogList, Trouble> {
+    if call
+        .query("filter")
+        .is_some_and(|filter| filter.len() > FILTER_BYTES_MAX)
+    {
+        return Err(Trouble::Bind);
+    }
     let catalog = tx.catalog();
     let mut select = Select::all(catalog, call, &SHAPE);
     let filter = filter(catalog, call)?;

@@ -1,5 +1,6 @@
 //! Holding, reading and changing the settings.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ const OWN_ROW: &str = "burrow";
 pub struct InForce {
     document: Document,
     /// Where superusers may come from; empty is anywhere.
-    pub superuser_networks: Vec<IpNet>,
+    superuser_networks: Vec<IpNet>,
     /// Who is not limited.
     pub excluded_networks: Vec<IpNet>,
 }
@@ -42,6 +43,14 @@ impl InForce {
             excluded_networks: networks(&document.rate_limits.excluded_ips),
             document,
         }
+    }
+
+    /// Whether superusers may come from there.
+    #[must_use]
+    pub fn admits_superuser(&self, from: IpAddr) -> bool {
+        let from = from.to_canonical();
+        let networks = &self.superuser_networks;
+        networks.is_empty() || networks.iter().any(|network| network.contains(&from))
     }
 }
 

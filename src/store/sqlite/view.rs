@@ -2,10 +2,9 @@
 
 use rusqlite::Connection;
 
-use super::console;
 use super::ddl::{quoted, words};
 use super::row::RowCells;
-use super::{ReadTx, WriteTx};
+use super::{ReadTx, console};
 use crate::kit::value::{Columns, Value};
 use crate::schema::Field;
 use crate::schema::view::ViewQuery;
@@ -36,12 +35,27 @@ impl ReadTx<'_> {
     /// # Errors
     /// The database's words.
     pub fn view_sample(&self, query: &ViewQuery) -> Result<Vec<Vec<Value>>, String> {
+        self.first_rows(query).map_err(|error| words(&error))
+    }
+
+    /// Whether a query comes to an end within the deadline. What else may be wrong with it is told elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError::Timeout`] when it does not.
+    pub fn try_view(&self, query: &ViewQuery) -> Result<(), StoreError> {
+        match self.first_rows(query).map_err(StoreError::from) {
+            Err(StoreError::Timeout) => Err(StoreError::Timeout),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    fn first_rows(&self, query: &ViewQuery) -> rusqlite::Result<Vec<Vec<Value>>> {
         let text = format!("{} LIMIT {PROBED_ROWS}", wrapped(query));
-        let mut statement = self.connection().prepare(&text).map_err(|e| words(&e))?;
+        let mut statement = self.connection().prepare(&text)?;
         let width = statement.column_count();
-        let mut rows = statement.query([]).map_err(|error| words(&error))?;
+        let mut rows = statement.query([])?;
         let mut sample = Vec::new();
-        while let Some(row) = rows.next().map_err(|error| words(&error))? {
+        while let Some(row) = rows.next()? {
             let cells = RowCells(row);
             sample.push((0..width).map(|at| cells.cell(at).to_value()).collect());
         }
@@ -67,7 +81,7 @@ impl ReadTx<'_> {
     }
 }
 
-impl WriteTx<'_> {
+impl ReadTx<'_> {
     /// Whether the ids of a query are all there and all different, as far as its first rows tell.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 
 mod channels;
 pub(crate) mod ears;
+mod fidelity;
 mod frames;
+mod hostile;
 mod identity;
 mod limits;
 mod live;

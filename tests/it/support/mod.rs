@@ -2,12 +2,14 @@
 //! they hear ([`Reply`]).
 
 mod app;
+mod disk;
 mod person;
 mod post;
 mod provider;
 mod wire;
 
 pub use app::TestApp;
+pub use disk::{eventually, files_below};
 pub use person::Person;
 pub use post::{MailServer, Security};
 pub use provider::{FakeProvider, Said};

@@ -1,0 +1,11 @@
+//! Security cases, a row each: the label in `docs/security-cases.md`, what is tried, and what must come back.
+
+#![expect(clippy::too_many_lines, reason = "tables: one row a case")]
+
+mod files;
+mod injection;
+mod load;
+mod register;
+mod rows;
+mod rules;
+mod same;
