@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::Error;
 use super::save::{
-    SaveError, judge, judge_rules, refresh_views, shape_view, shown, store, tame_superusers,
+    SaveError, judge, refresh_views, rule_error, shape_view, shown, store, tame_superusers,
 };
 use super::service::delete;
 use crate::expr::Catalog;
 use crate::kit::json::{Json, JsonMap};
 use crate::kit::limits::IMPORT_COLLECTIONS_MAX;
 use crate::kit::time::Timestamp;
+use crate::schema::check::check_stored_rules;
 use crate::schema::{Collection, CollectionId, Draft, FieldError, FieldErrors, Schema};
 use crate::store::WriteTx;
 
@@ -220,7 +221,9 @@ fn save_all(
         }
         let item = &mut items[at];
         let mut errors = shape_view(tx, &mut item.draft, &schema);
-        errors.merge(judge(tx, &item.draft, item.old.as_deref(), &schema, true));
+        // Rules may read what comes later in the list: they are looked at when all are there.
+        let old = item.old.as_deref();
+        errors.merge(judge(tx, &item.draft, old, &schema, true, &|_| None));
         if !errors.is_empty() {
             return Err(invalid(&item.draft.collection, &errors));
         }
@@ -232,7 +235,8 @@ fn save_all(
     }
     let catalog = Catalog::new(together(&before, items, gone));
     for item in items.iter() {
-        let errors = judge_rules(&catalog, &item.draft.collection, true);
+        let collection = &item.draft.collection;
+        let errors = check_stored_rules(collection, &|text| rule_error(&catalog, collection, text));
         if !errors.is_empty() {
             return Err(invalid(&item.draft.collection, &errors));
         }

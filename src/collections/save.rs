@@ -25,11 +25,13 @@ pub(super) enum SaveError {
 impl From<DdlError> for SaveError {
     fn from(error: DdlError) -> Self {
         match error {
-            DdlError::Index { at, .. } => {
-                let leaf =
-                    FieldError::new("validation_invalid_index_expression", error.to_string());
+            DdlError::Indexes(refused) => {
                 let mut errors = FieldErrors::new();
-                errors.nest("indexes", FieldErrors::one(at.to_string(), leaf));
+                for index in refused {
+                    let code = "validation_invalid_index_expression";
+                    let leaf = FieldError::new(code, index.to_string());
+                    errors.nest("indexes", FieldErrors::one(index.at.to_string(), leaf));
+                }
                 Self::Invalid(errors)
             }
             DdlError::Refused(text) => Self::Raw(text),
@@ -49,13 +51,9 @@ pub(super) fn save(
     let old = old.map(Arc::as_ref);
     let mut errors = shape_view(tx, &mut draft, &catalog);
     draft.settle(old, now, &|id| catalog.by_id(id).is_some());
-    errors.merge(judge(tx, &draft, old, &catalog, false));
     let candidate = with(&catalog, Arc::new(draft.collection.clone()));
-    errors.merge(judge_rules(
-        &candidate,
-        &draft.collection,
-        errors.is_empty(),
-    ));
+    let rule_error = |text: &str| rule_error(&candidate, &draft.collection, text);
+    errors.merge(judge(tx, &draft, old, &catalog, false, &rule_error));
     if !errors.is_empty() {
         return Err(SaveError::Invalid(errors));
     }
@@ -138,13 +136,14 @@ fn bad_name(name: &str) -> Option<&'static str> {
     .then_some("must not be in list")
 }
 
-/// Everything but rules; `placed` when `schema` holds the draft already.
+/// What is wrong with a draft; `placed` when `schema` holds it already.
 pub(super) fn judge(
     tx: &WriteTx<'_>,
     draft: &Draft,
     old: Option<&Collection>,
     schema: &Schema,
     placed: bool,
+    rule_error: &dyn Fn(&str) -> Option<FieldError>,
 ) -> FieldErrors {
     // A name is only taken by a table that is no collection's: those are told apart by their own check.
     let is_internal = |name: &str| {
@@ -158,56 +157,22 @@ pub(super) fn judge(
             old,
             placed,
             is_internal_table: &is_internal,
+            rule_error,
         },
     )
 }
 
-/// What is wrong with the rules of a collection of `catalog`. The rule of the second factor is looked at last, when all
-/// else is well.
-pub(super) fn judge_rules(
+/// What is wrong with `text` as a rule of a collection of `catalog`.
+pub(super) fn rule_error(
     catalog: &Catalog,
     collection: &Collection,
-    all_is_well: bool,
-) -> FieldErrors {
-    let mut errors = FieldErrors::new();
-    let invalid = |text: &str| {
-        catalog
-            .filter(collection, text, Guard::Trusted)
-            .err()
-            .map(|error| {
-                FieldError::new(
-                    "validation_invalid_rule",
-                    format!("Invalid rule. Raw error: {error}"),
-                )
-            })
-    };
-    let rules = &collection.rules;
-    let mut named: Vec<(&str, &Option<String>)> = vec![
-        ("listRule", &rules.list),
-        ("viewRule", &rules.view),
-        ("createRule", &rules.create),
-        ("updateRule", &rules.update),
-        ("deleteRule", &rules.delete),
-    ];
-    if let Some(auth) = collection.auth() {
-        named.push(("authRule", &auth.auth_rule));
-        named.push(("manageRule", &auth.manage_rule));
-    }
-    for (key, rule) in named {
-        if let Some(text) = rule.as_deref().filter(|text| !text.is_empty()) {
-            errors.extend(key, invalid(text));
-        }
-    }
-    if let Some(auth) = collection.auth()
-        && all_is_well
-        && errors.is_empty()
-        && auth.mfa.enabled
-        && !auth.mfa.rule.is_empty()
-        && let Some(error) = invalid(&auth.mfa.rule)
-    {
-        errors.nest("mfa", FieldErrors::one("rule", error));
-    }
-    errors
+    text: &str,
+) -> Option<FieldError> {
+    let error = catalog.filter(collection, text, Guard::Trusted).err()?;
+    Some(FieldError::new(
+        "validation_invalid_rule",
+        format!("Invalid rule. Raw error: {error}"),
+    ))
 }
 
 /// Superusers sign in by password, never through a provider, whatever was submitted.

@@ -108,14 +108,18 @@ impl Draft {
                 _ => {}
             }
         }
-        match &mut collection.kind {
-            Kind::Base => {}
-            Kind::View(options) => {
-                if let Some(query) = payload.get("viewQuery") {
-                    options.view_query = text_at(query, "viewQuery")?.into_string();
-                }
-            }
-            Kind::Auth(options) => **options = overlay_auth(options, payload)?,
+        let query = payload
+            .get("viewQuery")
+            .map(|query| text_at(query, "viewQuery"))
+            .transpose()?;
+        if let Kind::Auth(options) = &mut collection.kind {
+            **options = overlay_auth(options, payload)?;
+            return Ok(());
+        }
+        // What belongs to other types is not kept, but must have its shape (contract 2.4).
+        overlay_auth(&AuthOptions::blank(), payload)?;
+        if let (Kind::View(options), Some(query)) = (&mut collection.kind, query) {
+            options.view_query = query.into_string();
         }
         Ok(())
     }
@@ -139,7 +143,8 @@ impl Draft {
         if old.is_none() {
             collection.created = now.to_text();
         }
-        if collection.is_view() {
+        // A type that is none of ours has nothing that belongs to it.
+        if collection.is_view() || Collection::fresh_kind(&self.kind_name).is_none() {
             return;
         }
         settle_fields(collection);

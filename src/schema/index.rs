@@ -65,18 +65,15 @@ impl Index {
             .into_iter()
             .map(column)
             .collect::<Option<Vec<_>>>()?;
-        (is_word(&name)
-            && (table.is_empty() || is_word(&table))
-            && !columns.is_empty()
-            && is_one(&condition))
-        .then_some(Self {
-            unique,
-            optional,
-            name,
-            table,
-            columns,
-            condition,
-        })
+        (is_word(&name) && !table.contains('`') && !columns.is_empty() && is_one(&condition))
+            .then_some(Self {
+                unique,
+                optional,
+                name,
+                table,
+                columns,
+                condition,
+            })
     }
 
     /// The normal form.

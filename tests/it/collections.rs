@@ -394,3 +394,145 @@ fn rate_limits_follow_a_collection_to_its_new_name() {
         .collect();
     assert_eq!(labels, ["new:list", "older:list", "*:list"]);
 }
+
+/// The keys of a refusal's data down to the codes: `mfa.enabled validation_x`.
+fn codes(data: &Json) -> Vec<String> {
+    fn walk(node: &Json, path: &str, found: &mut Vec<String>) {
+        if let Some(code) = node["code"].as_str() {
+            found.push(format!("{path} {code}"));
+        } else {
+            for (key, inner) in node.as_object().into_iter().flatten() {
+                let dot = if path.is_empty() { "" } else { "." };
+                walk(inner, &format!("{path}{dot}{key}"), found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(data, "", &mut found);
+    found.sort();
+    found
+}
+
+#[test]
+fn options_are_judged_each_by_itself_and_then_together() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    let few = "mfa.enabled validation_mfa_not_enough_auths";
+    let short = "mfa.duration validation_min_greater_equal_than_required";
+    let title = "passwordAuth.identityFields validation_missing_field";
+    let both = json!({"enabled": true, "duration": 60, "rule": "nope = 1"});
+    let by_title = json!({"enabled": true, "identityFields": ["title"]});
+    for (options, wanted) in [
+        (json!({"mfa": {"enabled": true, "duration": 60}}), vec![few]),
+        (
+            json!({"mfa": {"enabled": true, "duration": 5}}),
+            vec![short],
+        ),
+        (
+            json!({"mfa": {"enabled": true, "duration": 60}, "listRule": "nope = 1"}),
+            vec!["listRule validation_invalid_rule", few],
+        ),
+        (
+            json!({"mfa": {"enabled": true, "duration": 60}, "manageRule": "nope = 1"}),
+            vec!["manageRule validation_invalid_rule"],
+        ),
+        (
+            json!({"mfa": both, "otp": {"enabled": true}, "passwordAuth": by_title}),
+            vec!["mfa.rule validation_invalid_rule"],
+        ),
+        (json!({"mfa": both, "passwordAuth": by_title}), vec![few]),
+        (
+            json!({"passwordAuth": by_title, "indexes": ["bad"]}),
+            vec!["indexes.0 validation_invalid_index_expression", title],
+        ),
+    ] {
+        let mut payload = json!({"name": "people", "type": "auth"});
+        payload
+            .as_object_mut()
+            .unwrap()
+            .extend(options.as_object().unwrap().clone());
+        let refused = sue.post(COLLECTIONS, &payload);
+        assert_eq!(refused.status, 400, "{options}");
+        assert_eq!(codes(&refused.json()["data"]), wanted, "{options}");
+    }
+}
+
+#[test]
+fn each_refused_index_is_named() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+
+    let refused = sue.post(
+        COLLECTIONS,
+        &json!({"name": "art", "indexes": [
+            "CREATE INDEX a ON art (nope)", "CREATE INDEX b ON art (id)", "CREATE INDEX c ON art (no)"
+        ]}),
+    );
+
+    assert_eq!(
+        codes(&refused.json()["data"]),
+        [
+            "indexes.0 validation_invalid_index_expression",
+            "indexes.2 validation_invalid_index_expression",
+        ]
+    );
+    assert_eq!(sue.get(&at("art")).status, 404);
+}
+
+#[test]
+fn options_of_other_types_must_have_their_shape_too() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+
+    for options in [
+        json!({"authRule": 5}),
+        json!({"viewQuery": 5}),
+        json!({"oauth2": 5}),
+        json!({"otp": {"duration": "x"}}),
+    ] {
+        let mut payload = json!({"name": "art"});
+        payload
+            .as_object_mut()
+            .unwrap()
+            .extend(options.as_object().unwrap().clone());
+        sue.post(COLLECTIONS, &payload).is(
+            400,
+            "Failed to load the submitted data due to invalid formatting.",
+        );
+    }
+    sue.post(
+        COLLECTIONS,
+        &json!({"name": "art", "otp": null, "authRule": "x"}),
+    )
+    .ok();
+}
+
+#[test]
+fn the_rules_of_system_collections_stay_as_they_are() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    let made =
+        json!({"name": "staff", "type": "auth", "system": true, "authRule": "verified = true"});
+    sue.post(COLLECTIONS, &made).ok();
+    let fixed = "validation_collection_system_rule_change";
+
+    for (change, wanted) in [
+        (json!({"listRule": "id = ''"}), format!("listRule {fixed}")),
+        (
+            json!({"listRule": "nope = 1"}),
+            "listRule validation_invalid_rule".to_owned(),
+        ),
+        (json!({"authRule": ""}), format!("authRule {fixed}")),
+        (
+            json!({"manageRule": "id = ''"}),
+            format!("manageRule {fixed}"),
+        ),
+        (
+            json!({"mfa": {"enabled": true, "duration": 60, "rule": "id = ''"}, "otp": {"enabled": true}}),
+            format!("mfa.rule {fixed}"),
+        ),
+    ] {
+        let refused = sue.patch(&at("staff"), &change);
+        assert_eq!(codes(&refused.json()["data"]), [wanted], "{change}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The options of an auth collection (contract-auth 1.2).
 
+use super::collection::{World, check_rule};
 use super::limit::{required_length, required_within};
 use crate::schema::collection::{
     AuthOptions, Collection, MailTemplate, OAuth2Options, TokenOptions,
@@ -14,14 +15,41 @@ const TOKEN_SECS_MAX: i64 = 94_670_856;
 /// Longest life of a code or of a first factor in seconds.
 const CODE_SECS_MAX: i64 = 86_400;
 
-/// What is wrong with the options, one by one.
-pub(super) fn check(options: &AuthOptions, errors: &mut FieldErrors) {
-    if options.manage_rule.as_deref() == Some("") {
-        errors.add(
-            "manageRule",
-            FieldError::new("validation_nil_or_not_empty_required", "Cannot be blank."),
-        );
+/// What is wrong with the options. What they say of each other is looked at when each of them is well.
+pub(super) fn check(
+    collection: &Collection,
+    options: &AuthOptions,
+    world: &World<'_>,
+) -> FieldErrors {
+    let mut errors = check_each(options, world);
+    if errors.is_empty() {
+        errors.nest("mfa", second_factor(options, world));
     }
+    if errors.is_empty() {
+        errors = check_identities(collection, options);
+    }
+    errors
+}
+
+fn check_each(options: &AuthOptions, world: &World<'_>) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let old = world.old.and_then(Collection::auth);
+    errors.extend(
+        "authRule",
+        check_rule(
+            options.auth_rule.as_deref(),
+            old.map(|old| old.auth_rule.as_deref()),
+            world,
+        ),
+    );
+    let blank = || FieldError::new("validation_nil_or_not_empty_required", "Cannot be blank.");
+    let manage = options.manage_rule.as_deref();
+    errors.extend(
+        "manageRule",
+        (manage == Some(""))
+            .then(blank)
+            .or_else(|| check_rule(manage, old.map(|old| old.manage_rule.as_deref()), world)),
+    );
     let mut alert = FieldErrors::new();
     alert.nest(
         "emailTemplate",
@@ -59,10 +87,11 @@ pub(super) fn check(options: &AuthOptions, errors: &mut FieldErrors) {
     ] {
         errors.nest(key, template(mail));
     }
+    errors
 }
 
-/// What is wrong with the fields that people sign in by; asked only when all else is well.
-pub(super) fn check_identities(collection: &Collection, options: &AuthOptions) -> FieldErrors {
+/// What is wrong with the fields that people sign in by.
+fn check_identities(collection: &Collection, options: &AuthOptions) -> FieldErrors {
     let mut errors = FieldErrors::new();
     if !options.password_auth.enabled {
         return errors;
@@ -122,21 +151,30 @@ fn mfa(options: &AuthOptions) -> FieldErrors {
     if let Some(error) = required_within(options.mfa.duration, 10, CODE_SECS_MAX) {
         errors.add("duration", error);
     }
+    errors
+}
+
+/// Whether there are two ways to sign in, and what is wrong with the rule that says who needs both.
+fn second_factor(options: &AuthOptions, world: &World<'_>) -> FieldErrors {
+    if !options.mfa.enabled {
+        return FieldErrors::new();
+    }
     let ways = [
         options.password_auth.enabled,
         options.oauth2.enabled,
         options.otp.enabled,
     ];
     if ways.into_iter().filter(|&enabled| enabled).count() < 2 {
-        errors.add(
-            "enabled",
-            FieldError::new(
-                "validation_mfa_not_enough_auths",
-                "MFA requires at least 2 auth methods to be enabled.",
-            ),
+        let few = FieldError::new(
+            "validation_mfa_not_enough_auths",
+            "MFA requires at least 2 auth methods to be enabled.",
         );
+        return FieldErrors::one("enabled", few);
     }
-    errors
+    let old = world.old.and_then(Collection::auth);
+    let before = old.map(|old| Some(old.mfa.rule.as_str()));
+    check_rule(Some(&options.mfa.rule), before, world)
+        .map_or_else(FieldErrors::new, |error| FieldErrors::one("rule", error))
 }
 
 fn otp(options: &AuthOptions) -> FieldErrors {

@@ -20,9 +20,11 @@ pub struct World<'a> {
     pub placed: bool,
     /// Whether the database has a table of this name that is no collection's.
     pub is_internal_table: &'a dyn Fn(&str) -> bool,
+    /// What is wrong with a text as a rule of the draft.
+    pub rule_error: &'a dyn Fn(&str) -> Option<FieldError>,
 }
 
-/// What is wrong with a settled draft, rules aside.
+/// What is wrong with a settled draft.
 #[must_use]
 pub fn check(draft: &Draft, world: &World<'_>) -> FieldErrors {
     let collection = &draft.collection;
@@ -38,12 +40,7 @@ pub fn check(draft: &Draft, world: &World<'_>) -> FieldErrors {
                 errors.add("viewQuery", FieldError::required());
             }
         }
-        Kind::Auth(options) => {
-            auth::check(options, &mut errors);
-            if errors.is_empty() {
-                errors = auth::check_identities(collection, options);
-            }
-        }
+        Kind::Auth(options) => errors.merge(auth::check(collection, options, world)),
     }
     errors
 }
@@ -147,31 +144,69 @@ fn check_name(collection: &Collection, world: &World<'_>) -> Option<FieldError> 
     })
 }
 
-fn check_rules(collection: &Collection, world: &World<'_>, errors: &mut FieldErrors) {
-    for (key, action) in [
-        ("listRule", Action::List),
-        ("viewRule", Action::View),
-        ("createRule", Action::Create),
-        ("updateRule", Action::Update),
-        ("deleteRule", Action::Delete),
-    ] {
-        let rule = collection.rules.of(action);
-        if let Some(old) = world.old.filter(|old| old.system) {
-            errors.extend(
-                key,
-                (old.rules.of(action) != rule).then(|| {
-                    FieldError::new(
-                        "validation_collection_system_rule_change",
-                        "System collection API rule cannot be changed.",
-                    )
-                }),
-            );
+/// What is wrong with the rules of a stored collection: those that stopped to make sense when others changed with it.
+#[must_use]
+pub fn check_stored_rules(
+    collection: &Collection,
+    rule_error: &dyn Fn(&str) -> Option<FieldError>,
+) -> FieldErrors {
+    let mut errors = FieldErrors::new();
+    let wrong = |rule: Option<&str>| rule_error(rule.filter(|text| !text.is_empty())?);
+    for (key, action) in ACTIONS {
+        errors.extend(key, wrong(collection.rules.of(action)));
+    }
+    if let Some(auth) = collection.auth() {
+        errors.extend("authRule", wrong(auth.auth_rule.as_deref()));
+        errors.extend("manageRule", wrong(auth.manage_rule.as_deref()));
+        if auth.mfa.enabled
+            && let Some(error) = wrong(Some(auth.mfa.rule.as_str()))
+        {
+            errors.nest("mfa", FieldErrors::one("rule", error));
         }
+    }
+    errors
+}
+
+const ACTIONS: [(&str, Action); 5] = [
+    ("listRule", Action::List),
+    ("viewRule", Action::View),
+    ("createRule", Action::Create),
+    ("updateRule", Action::Update),
+    ("deleteRule", Action::Delete),
+];
+
+fn check_rules(collection: &Collection, world: &World<'_>, errors: &mut FieldErrors) {
+    for (key, action) in ACTIONS {
+        let rule = collection.rules.of(action);
         let is_write = matches!(action, Action::Create | Action::Update | Action::Delete);
         if collection.is_view() && is_write && rule.is_some() {
             errors.add(key, FieldError::new("validation_nil", "Must be blank."));
+            continue;
         }
+        let before = world.old.map(|old| old.rules.of(action));
+        errors.extend(key, check_rule(rule, before, world));
     }
+}
+
+/// What is wrong with a rule: that it cannot be read, or that it is not what it was in a system collection.
+pub(super) fn check_rule(
+    rule: Option<&str>,
+    before: Option<Option<&str>>,
+    world: &World<'_>,
+) -> Option<FieldError> {
+    if let Some(error) = rule
+        .filter(|text| !text.is_empty())
+        .and_then(world.rule_error)
+    {
+        return Some(error);
+    }
+    let is_system = world.old.is_some_and(|old| old.system);
+    (is_system && before.is_some_and(|before| before != rule)).then(|| {
+        FieldError::new(
+            "validation_collection_system_rule_change",
+            "System collection API rule cannot be changed.",
+        )
+    })
 }
 
 fn check_fields(collection: &Collection, world: &World<'_>, errors: &mut FieldErrors) {

@@ -263,7 +263,7 @@ fn check_target(
 
 fn check_password(options: &PasswordOptions, add: &mut Add<'_>) {
     let most = PASSWORD_CHARS_DEFAULT.cast_signed();
-    add("min", outside(options.min, 0, most));
+    add("min", outside(options.min, 1, most));
     add("max", outside(options.max, options.min, most));
     add("cost", outside(options.cost, 4, 31));
     add("pattern", check_pattern(&options.pattern));
@@ -305,7 +305,7 @@ fn check_domains(options: &DomainOptions, errors: &mut FieldErrors) {
         }
         let mut wrong = FieldErrors::new();
         for (at, domain) in domains.iter().enumerate() {
-            if !is_domain(domain) {
+            if !domain.is_empty() && !is_domain(domain) {
                 wrong.add(
                     at.to_string(),
                     FieldError::new("validation_is_domain", "Must be a valid domain."),

@@ -14,19 +14,24 @@ use crate::schema::index::Index;
 use crate::schema::{Collection, Field, Kind, StoredCollection};
 use crate::store::StoreError;
 
+/// Why an index could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to create index {name} - {text}")]
+pub struct IndexError {
+    /// Place in the collection's list.
+    pub at: usize,
+    /// Name of the index.
+    pub name: String,
+    /// SQLite's words.
+    pub text: String,
+}
+
 /// Why a table could not be made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DdlError {
-    /// The index at this place of the collection's list was refused.
-    #[error("failed to create index {name} - {text}")]
-    Index {
-        /// Place in the list.
-        at: usize,
-        /// Name of the index.
-        name: String,
-        /// SQLite's words.
-        text: String,
-    },
+    /// Indexes were refused, at least one.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Indexes(Vec<IndexError>),
     /// The database refused something else, in its words.
     #[error("{0}")]
     Refused(String),
@@ -210,6 +215,7 @@ impl WriteTx<'_> {
         collection: &Collection,
         kept: &HashSet<String>,
     ) -> Result<(), DdlError> {
+        let mut refused = Vec::new();
         for (at, text) in collection.indexes.iter().enumerate() {
             let Some(index) = Index::parse(text) else {
                 continue;
@@ -218,14 +224,18 @@ impl WriteTx<'_> {
             if kept.contains(&statement) {
                 continue;
             }
-            run(self.connection(), &statement).map_err(|error| match error {
-                DdlError::Refused(text) => DdlError::Index {
+            match run(self.connection(), &statement) {
+                Ok(()) => {}
+                Err(DdlError::Refused(text)) => refused.push(IndexError {
                     at,
-                    name: index.name.clone(),
+                    name: index.name,
                     text,
-                },
-                other => other,
-            })?;
+                }),
+                Err(other) => return Err(other),
+            }
+        }
+        if !refused.is_empty() {
+            return Err(DdlError::Indexes(refused));
         }
         Ok(())
     }
