@@ -1,14 +1,18 @@
 //! One change to all who may see it: judged once a group, written once a view, shared by every member.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use compact_str::CompactString;
 
 use super::client::{ClientId, Outbox, Place, Pushed, Transport};
 use super::frame::{self, Happened};
+use super::groups::Group;
 use super::judge::{self, Verdict};
-use super::roster::{Group, Roster};
+use super::roster::Roster;
+use super::stats;
 use super::view;
 use crate::expr::Catalog;
 use crate::kit::time::Timestamp;
@@ -27,13 +31,14 @@ pub(super) struct Scene<'a> {
 }
 
 /// Gives one change to its subscribers. `cursor` seals the change's position, when somebody needs it; outboxes that
-/// must be woken go to `sleepers`. Gives the connections whose queues are full.
+/// must be woken go to `sleepers`; `judged` counts groups. Gives the connections whose queues are full.
 pub(super) fn change(
     roster: &Roster,
     scene: &Scene<'_>,
     change: &Change,
     cursor: &dyn Fn() -> CompactString,
     sleepers: &mut Vec<Arc<Outbox>>,
+    judged: &AtomicU64,
 ) -> Vec<ClientId> {
     let Some((before, after)) = images(&change.kind) else {
         return Vec::new();
@@ -56,7 +61,6 @@ pub(super) fn change(
     };
     let mut delivery = Delivery {
         scene,
-        collection,
         before: before.as_ref(),
         after: after.as_ref(),
         position: change.position,
@@ -64,10 +68,15 @@ pub(super) fn change(
         sleepers,
         full: Vec::new(),
     };
-    for group in roster.groups(&collection.name, collection.id.as_str(), &id) {
-        if let Err(error) = delivery.to(group, cursor) {
+    for group in roster.concerned(collection, &id, before.as_ref(), after.as_ref()) {
+        stats::add(judged, 1);
+        // A rule that makes the evaluation panic is the trouble of its group alone.
+        let judging = AssertUnwindSafe(|| delivery.to(group, cursor));
+        match catch_unwind(judging) {
+            Ok(Ok(())) => {}
             // Whoever cannot be judged hears nothing (security P09).
-            tracing::warn!(%error, "realtime: a rule could not be judged");
+            Ok(Err(error)) => tracing::warn!(%error, "realtime: a rule could not be judged"),
+            Err(_) => tracing::error!("realtime: judging a rule panicked"),
         }
     }
     delivery.full
@@ -75,7 +84,6 @@ pub(super) fn change(
 
 struct Delivery<'a> {
     scene: &'a Scene<'a>,
-    collection: &'a Arc<Collection>,
     before: Option<&'a Record>,
     after: Option<&'a Record>,
     position: Position,
@@ -96,8 +104,15 @@ impl Delivery<'_> {
             after: tx_after,
             now,
         } = *self.scene;
-        let verdict = judge::verdict(catalog, self.collection, &group.topic, &group.actor);
-        if matches!(verdict, Verdict::Nothing) {
+        // Rules that changed after this commit, and of which the roster will hear next, count already.
+        let newer;
+        let kept = if Arc::ptr_eq(&group.kept.catalog, catalog) {
+            &group.kept
+        } else {
+            newer = judge::keep(catalog, &group.topic, &group.actor).1;
+            &newer
+        };
+        if matches!(kept.verdict, Verdict::Nothing) {
             return Ok(());
         }
         let call = judge::call(&group.topic, &group.actor, now);
@@ -107,7 +122,7 @@ impl Delivery<'_> {
             (Some(before), None) => (Happened::Delete, before, tx_before),
             (Some(_), Some(after)) => (Happened::Update, after, tx_after),
         };
-        if judge::sees(&verdict, catalog, &call, record, tx)? {
+        if kept.sees(&call, record, tx)? {
             let view = view::record(tx, &call, &group.topic, record)?;
             self.send(group, happened, &view, cursor, |_| true);
         } else if happened == Happened::Update
@@ -116,7 +131,7 @@ impl Delivery<'_> {
                 .values()
                 .any(|member| member.transport == Transport::WebSocket)
             && let Some(before) = self.before
-            && judge::sees(&verdict, catalog, &call, before, tx_before)?
+            && kept.sees(&call, before, tx_before)?
         {
             let view = view::stub(record);
             self.send(group, Happened::Leave, &view, cursor, |transport| {

@@ -78,7 +78,7 @@ impl Inner {
     }
 
     /// Collections changed: whoever signed in to one whose secret changed, or that is gone, becomes a guest.
-    pub(super) fn follow_schema(&self, roster: &mut Roster, catalog: &Catalog) {
+    pub(super) fn follow_schema(&self, roster: &mut Roster, catalog: &Arc<Catalog>) {
         let dead = signed_in(roster)
             .filter(|(_, record)| {
                 catalog
@@ -117,7 +117,7 @@ impl Inner {
         self.regroup(roster, tx.catalog());
     }
 
-    fn regroup(&self, roster: &mut Roster, catalog: &Catalog) {
+    fn regroup(&self, roster: &mut Roster, catalog: &Arc<Catalog>) {
         roster.regroup_all(catalog);
         let sockets: Vec<ClientId> = roster
             .clients()

@@ -1,11 +1,14 @@
 //! Who may hear what: the rule of the topic's collection and the subscriber's own filter, as one verdict.
 
+use std::sync::Arc;
+
 use compact_str::{CompactString, ToCompactString};
 
-use super::roster::Class;
+use super::groups::Class;
+use super::index::OnlyIf;
 use super::topic::Topic;
 use crate::call::{Actor, Call, Context};
-use crate::expr::{Catalog, Filter, Guard, Reach, RuleState};
+use crate::expr::{Catalog, Filter, Guard, Reach, RuleState, Settled};
 use crate::kit::time::Timestamp;
 use crate::schema::{Action, Collection, Record, RecordId};
 use crate::store::{ReadTx, StoreError};
@@ -129,30 +132,72 @@ fn combined(
     }))
 }
 
-/// The part of `actor` that the verdict and the view of `topic` depend on: those who agree in it share one group.
-pub(super) fn class(catalog: &Catalog, topic: &Topic, actor: &Actor) -> Class {
-    if actor.is_superuser() {
+/// A verdict made for a group, good until a rule or the group's identity changes.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// The rules under which it was made.
+    pub(super) catalog: Arc<Catalog>,
+    /// Whose records; none when there is no such collection.
+    pub(super) collection: Option<Arc<Collection>>,
+    pub(super) verdict: Verdict,
+    /// The same for the record alone, where that and the caller decide.
+    settled: Option<Settled>,
+    /// What a row must hold for it to matter.
+    pub(super) only_if: OnlyIf,
+}
+
+/// The verdict for `topic` as `actor`, and the part of `actor` that it and the view depend on: those who agree in it
+/// share one group.
+pub(super) fn keep(catalog: &Arc<Catalog>, topic: &Topic, actor: &Actor) -> (Class, Kept) {
+    let collection = catalog.find_exact(&topic.collection);
+    let verdict = collection.map_or(Verdict::Nothing, |collection| {
+        verdict(catalog, collection, topic, actor)
+    });
+    let settled = match &verdict {
+        Verdict::Where(filter) if !filter.reads_clock() => {
+            filter.settle(&call(topic, actor, Timestamp::from_millis(0)))
+        }
+        Verdict::Nothing | Verdict::Everything | Verdict::Where(_) => None,
+    };
+    let class = class(collection, &verdict, topic, actor);
+    let kept = Kept {
+        catalog: Arc::clone(catalog),
+        collection: collection.cloned(),
+        verdict,
+        only_if: settled.as_ref().and_then(Settled::only_if),
+        settled,
+    };
+    (class, kept)
+}
+
+fn class(
+    collection: Option<&Arc<Collection>>,
+    verdict: &Verdict,
+    topic: &Topic,
+    actor: &Actor,
+) -> Class {
+    let reads = match verdict {
+        Verdict::Nothing | Verdict::Everything => Vec::new(),
+        Verdict::Where(filter) => filter.auth_fields(),
+    };
+    let follows = matches!(verdict, Verdict::Where(filter) if filter.depends_on_caller());
+    if actor.is_superuser() && reads.is_empty() && !follows {
         return Class::Superuser;
     }
-    let alone = || {
-        Class::One(
+    // An auth record shows its e-mail to its owner, and an expanded record may be one.
+    let by_person = collection.is_none_or(|collection| collection.is_auth())
+        || !topic.options.query("expand").is_empty();
+    if by_person || follows || actor.is_superuser() {
+        return Class::One(
             actor
                 .record()
                 .map(|record| (record.collection().id.clone(), RecordId::new(record.id()))),
-        )
-    };
-    let Some(collection) = catalog.find_exact(&topic.collection) else {
-        return alone();
-    };
-    // An auth record shows its e-mail to its owner, and an expanded record may be one.
-    if collection.is_auth() || !topic.options.query("expand").is_empty() {
-        return alone();
+        );
     }
-    match verdict(catalog, collection, topic, actor) {
+    match verdict {
         Verdict::Nothing => Class::Like(CompactString::const_new("-")),
         Verdict::Everything => Class::Like(CompactString::const_new("*")),
-        Verdict::Where(filter) if filter.depends_on_caller() => alone(),
-        Verdict::Where(filter) => Class::Like(values(actor, &filter.auth_fields())),
+        Verdict::Where(_) => Class::Like(values(actor, &reads)),
     }
 }
 
@@ -181,8 +226,8 @@ pub(super) fn values(actor: &Actor, fields: &[CompactString]) -> CompactString {
 /// The call that rules and filters of a subscription see.
 pub(super) fn call(topic: &Topic, actor: &Actor, now: Timestamp) -> Call {
     let mut call = Call::new(actor.clone(), now).in_context(Context::Realtime);
-    call.query = std::sync::Arc::new(topic.options.query.clone());
-    call.headers = std::sync::Arc::new(topic.options.headers.clone());
+    call.query = Arc::new(topic.options.query.clone());
+    call.headers = Arc::new(topic.options.headers.clone());
     call
 }
 
@@ -204,6 +249,25 @@ pub(super) fn sees(
                 return Ok(holds);
             }
             tx.exists(&filter.write_select_for_row(catalog, call, record))
+        }
+    }
+}
+
+impl Kept {
+    /// As [`sees`], for the verdict that is kept.
+    pub(super) fn sees(
+        &self,
+        call: &Call,
+        record: &Record,
+        tx: &ReadTx<'_>,
+    ) -> Result<bool, StoreError> {
+        let known = self
+            .settled
+            .as_ref()
+            .and_then(|settled| settled.holds(record));
+        match known {
+            Some(holds) => Ok(holds),
+            None => sees(&self.verdict, &self.catalog, call, record, tx),
         }
     }
 }

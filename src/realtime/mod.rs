@@ -5,6 +5,7 @@ mod channel;
 mod client;
 mod deliver;
 mod frame;
+mod groups;
 mod hub;
 mod identity;
 mod index;

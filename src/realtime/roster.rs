@@ -8,13 +8,14 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use super::client::{ClientId, Ended, Outbox, Transport};
+use super::groups::{Group, GroupKey, Groups, Member};
 use super::topic::Topic;
 use crate::call::Actor;
 use crate::expr::Catalog;
 use crate::kit::address::network_of;
 use crate::kit::time::Timestamp;
 use crate::realtime::judge;
-use crate::schema::{CollectionId, RecordId};
+use crate::schema::{Collection, CollectionId, Record, RecordId};
 use crate::store::Position;
 
 /// Where a topic is looked up when a record changes.
@@ -22,41 +23,6 @@ use crate::store::Position;
 pub(super) struct TopicKey {
     pub(super) collection: CompactString,
     pub(super) record: Option<CompactString>,
-}
-
-/// What makes two subscribers of a topic alike.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct GroupKey {
-    text: CompactString,
-    class: Class,
-}
-
-/// The part of an identity that verdicts and views of a topic depend on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Class {
-    /// Rules do not bind, nothing is hidden.
-    Superuser,
-    /// Everybody for whom what the rule reads of the caller has these values.
-    Like(CompactString),
-    /// One identity alone: what it sees may differ from what anybody else sees.
-    One(Option<(CollectionId, RecordId)>),
-}
-
-/// Subscribers judged and served together.
-#[derive(Debug)]
-pub(super) struct Group {
-    pub(super) topic: Arc<Topic>,
-    /// Any member's identity: all are alike for this topic.
-    pub(super) actor: Actor,
-    pub(super) members: HashMap<(ClientId, CompactString), Member>,
-}
-
-#[derive(Debug)]
-pub(super) struct Member {
-    pub(super) outbox: Arc<Outbox>,
-    pub(super) transport: Transport,
-    /// Changes up to here came by replay.
-    pub(super) from: Position,
 }
 
 #[derive(Debug)]
@@ -99,7 +65,7 @@ pub(super) struct Replaying {
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     clients: HashMap<ClientId, Client>,
-    topics: HashMap<TopicKey, HashMap<GroupKey, Group>>,
+    topics: HashMap<TopicKey, Groups>,
     people: HashMap<(CollectionId, RecordId), HashSet<ClientId>>,
     /// Open connections by network.
     networks: HashMap<IpAddr, usize>,
@@ -181,7 +147,7 @@ impl Roster {
 
     /// Groups of subscribers that are judged as one.
     pub(super) fn group_count(&self) -> usize {
-        self.topics.values().map(HashMap::len).sum()
+        self.topics.values().map(Groups::len).sum()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -215,32 +181,35 @@ impl Roster {
             .unwrap_or_default()
     }
 
-    /// The groups that a change of a record may concern.
-    pub(super) fn groups<'a>(
-        &'a self,
-        name: &str,
+    /// The groups for whom a change of the record `id` of `collection` can matter.
+    pub(super) fn concerned(
+        &self,
+        collection: &Arc<Collection>,
         id: &str,
-        record: &str,
-    ) -> impl Iterator<Item = &'a Group> + use<'a> {
+        before: Option<&Record>,
+        after: Option<&Record>,
+    ) -> Vec<&Group> {
         let key = |collection: &str, record: Option<&str>| TopicKey {
             collection: collection.into(),
             record: record.map(CompactString::from),
         };
+        let own = collection.id.as_str();
         let keys = [
-            key(name, None),
-            key(id, None),
-            key(name, Some(record)),
-            key(id, Some(record)),
+            key(&collection.name, None),
+            key(own, None),
+            key(&collection.name, Some(id)),
+            key(own, Some(id)),
         ];
-        keys.into_iter()
-            .filter_map(|key| self.topics.get(&key))
-            .flat_map(HashMap::values)
+        keys.iter()
+            .filter_map(|key| self.topics.get(key))
+            .flat_map(|groups| groups.concerned(collection, before, after))
+            .collect()
     }
 
     /// Adds a subscription and gives its id.
     pub(super) fn subscribe(
         &mut self,
-        catalog: &Catalog,
+        catalog: &Arc<Catalog>,
         id: &ClientId,
         topic: Option<Topic>,
         replay: Option<Replaying>,
@@ -280,7 +249,13 @@ impl Roster {
     }
 
     /// Brings a subscription back to the present: it hears of changes after `from`.
-    pub(super) fn go_live(&mut self, catalog: &Catalog, id: &ClientId, sub: &str, from: Position) {
+    pub(super) fn go_live(
+        &mut self,
+        catalog: &Arc<Catalog>,
+        id: &ClientId,
+        sub: &str,
+        from: Position,
+    ) {
         if let Some(found) = self.sub_mut(id, sub) {
             found.replay = None;
             found.from = from;
@@ -316,7 +291,7 @@ impl Roster {
     }
 
     /// Gives a connection another identity, or a newer copy of the same one; its subscriptions move to the groups of it.
-    pub(super) fn set_actor(&mut self, catalog: &Catalog, id: &ClientId, actor: Actor) {
+    pub(super) fn set_actor(&mut self, catalog: &Arc<Catalog>, id: &ClientId, actor: Actor) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -336,14 +311,14 @@ impl Roster {
     }
 
     /// Rules or fields changed: everybody is grouped anew.
-    pub(super) fn regroup_all(&mut self, catalog: &Catalog) {
+    pub(super) fn regroup_all(&mut self, catalog: &Arc<Catalog>) {
         let ids: Vec<_> = self.clients.keys().cloned().collect();
         for id in ids {
             self.regroup(catalog, &id);
         }
     }
 
-    fn regroup(&mut self, catalog: &Catalog, id: &ClientId) {
+    fn regroup(&mut self, catalog: &Arc<Catalog>, id: &ClientId) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -355,7 +330,7 @@ impl Roster {
         }
     }
 
-    fn join(&mut self, catalog: &Catalog, id: &ClientId, sub: &str) {
+    fn join(&mut self, catalog: &Arc<Catalog>, id: &ClientId, sub: &str) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
@@ -371,31 +346,25 @@ impl Roster {
             return;
         };
         let from = sub.from;
-        let class = judge::class(catalog, &topic, &actor);
-        let group = GroupKey {
+        let (class, kept) = judge::keep(catalog, &topic, &actor);
+        let key = GroupKey {
             text: topic.text.clone(),
             class,
         };
-        sub.group = Some(group.clone());
-        let sub_id = sub.id.clone();
-        self.topics
-            .entry(key_of(&topic))
-            .or_default()
-            .entry(group)
-            .or_insert_with(|| Group {
-                topic,
-                actor,
-                members: HashMap::new(),
-            })
-            .members
-            .insert(
-                (id.clone(), sub_id),
-                Member {
-                    outbox,
-                    transport,
-                    from,
-                },
-            );
+        sub.group = Some(key.clone());
+        let seat = (id.clone(), sub.id.clone());
+        let member = Member {
+            outbox,
+            transport,
+            from,
+        };
+        let groups = self.topics.entry(key_of(&topic)).or_default();
+        groups.join(key, seat, member, || Group {
+            topic,
+            actor,
+            kept,
+            members: HashMap::new(),
+        });
     }
 
     fn leave(&mut self, id: &ClientId, sub: &str) {
@@ -412,12 +381,7 @@ impl Roster {
         let Some(groups) = self.topics.get_mut(&key) else {
             return;
         };
-        if let Some(group) = groups.get_mut(&group_key) {
-            group.members.remove(&(id.clone(), sub.id.clone()));
-            if group.members.is_empty() {
-                groups.remove(&group_key);
-            }
-        }
+        groups.leave(&group_key, &(id.clone(), sub.id.clone()));
         if groups.is_empty() {
             self.topics.remove(&key);
         }

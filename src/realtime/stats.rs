@@ -18,6 +18,8 @@ pub(super) struct Stats {
     pub(super) events: AtomicU64,
     /// Frames that went to transports.
     pub(super) frames: AtomicU64,
+    /// Groups of subscribers that were judged for a change.
+    pub(super) judged: AtomicU64,
     /// Messages published in channels.
     pub(super) messages: AtomicU64,
     /// Readers that were too slow and went back to the log.

@@ -39,6 +39,8 @@ pub struct Survey {
     pub channels: Count,
     /// Changes given out since the start.
     pub events: u64,
+    /// Groups that were judged for a change since the start.
+    pub judged: u64,
     /// Frames sent since the start.
     pub frames: u64,
     /// Messages published in channels since the start.
@@ -101,6 +103,7 @@ impl Hub {
             replaying: 0,
             channels: inner.channels.count(),
             events: inner.stats.events.load(Ordering::Relaxed),
+            judged: inner.stats.judged.load(Ordering::Relaxed),
             frames: inner.stats.frames.load(Ordering::Relaxed),
             messages: inner.stats.messages.load(Ordering::Relaxed),
             put_back: inner.stats.put_back.load(Ordering::Relaxed),

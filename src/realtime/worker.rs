@@ -201,7 +201,14 @@ impl Inner {
         }
         let position = change.position;
         let cursor = || self.seal(position);
-        let full = deliver::change(&roster, scene, change, &cursor, sleepers);
+        let full = deliver::change(
+            &roster,
+            scene,
+            change,
+            &cursor,
+            sleepers,
+            &self.stats.judged,
+        );
         self.seen.store(position.0, Ordering::SeqCst);
         stats::add(&self.stats.events, 1);
         stats::add(&self.stats.put_back, full.len());

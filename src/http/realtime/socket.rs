@@ -1,5 +1,6 @@
 //! WebSocket: the handshake, and frames between the socket and the hub (realtime protocol, version 1).
 
+use std::io::IoSlice;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,6 +11,7 @@ use compact_str::CompactString;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -39,9 +41,8 @@ const PING_EVERY_WATCHED: Duration = Duration::from_secs(2);
 const SILENCE_MAX_WATCHED: Duration = Duration::from_millis(4_500);
 /// Read buffer of one socket: the library's default would hold 128 KiB for every idle connection.
 const READ_BUFFER_BYTES: usize = 2 << 10;
-
-/// Bytes of frames that are sent together; the buffer grows only as far as it is needed.
-const WRITE_BUFFER_BYTES: usize = 64 << 10;
+/// Pieces of messages that go to the system in one call.
+const SLICES_MAX: usize = 128;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -79,7 +80,7 @@ pub(super) fn open(app: App, call: &Call, mut request: Request) -> Answer {
         if let Ok(upgraded) = upgrade.await {
             let config = WebSocketConfig::default()
                 .read_buffer_size(READ_BUFFER_BYTES)
-                .write_buffer_size(WRITE_BUFFER_BYTES)
+                .write_buffer_size(0)
                 .max_message_size(Some(message_bytes_max))
                 .max_frame_size(Some(message_bytes_max));
             let socket = WebSocketStream::from_raw_socket(
@@ -320,21 +321,69 @@ fn over(ended: Ended) -> Over {
     }
 }
 
-/// Sends frames; fails when the peer takes nothing for `patience`.
+/// Sends frames; fails when the peer takes nothing for `patience`. The bytes are shared with other connections and go to
+/// the socket as they are, each after the head that makes it a message: nothing is copied or looked through again.
 async fn send_all(socket: &mut Socket, frames: Vec<Bytes>, patience: Duration) -> Result<(), ()> {
-    for frame in frames {
-        let Ok(text) = Utf8Bytes::try_from(frame) else {
-            continue;
-        };
-        tokio::time::timeout(patience, socket.feed(Message::Text(text)))
-            .await
-            .map_err(drop)?
-            .map_err(drop)?;
+    // What the library has to say itself (pongs) goes first and whole.
+    within(patience, socket.flush()).await?;
+    let heads: Vec<Head> = frames.iter().map(|frame| Head::of(frame.len())).collect();
+    let mut pieces: Vec<IoSlice<'_>> = Vec::with_capacity(frames.len() * 2);
+    for (head, frame) in heads.iter().zip(&frames) {
+        pieces.push(IoSlice::new(head.bytes()));
+        pieces.push(IoSlice::new(frame));
     }
-    tokio::time::timeout(patience, socket.flush())
+    let stream = socket.get_mut();
+    let mut rest = pieces.as_mut_slice();
+    while !rest.is_empty() {
+        let batch = rest.len().min(SLICES_MAX);
+        let written = within(patience, stream.write_vectored(&rest[..batch])).await?;
+        if written == 0 {
+            return Err(());
+        }
+        IoSlice::advance_slices(&mut rest, written);
+    }
+    within(patience, stream.flush()).await
+}
+
+async fn within<T, E>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, ()> {
+    tokio::time::timeout(patience, work)
         .await
         .map_err(drop)?
         .map_err(drop)
+}
+
+/// What stands before the text of a message of the server: final, text, its length (RFC 6455, 5.2).
+struct Head {
+    bytes: [u8; 10],
+    len: usize,
+}
+
+impl Head {
+    fn of(length: usize) -> Self {
+        const FINAL_TEXT: u8 = 0x81;
+        let mut bytes = [0; 10];
+        bytes[0] = FINAL_TEXT;
+        let len = if let Ok(short @ 0..=125) = u8::try_from(length) {
+            bytes[1] = short;
+            2
+        } else if let Ok(medium) = u16::try_from(length) {
+            bytes[1] = 126;
+            bytes[2..4].copy_from_slice(&medium.to_be_bytes());
+            4
+        } else {
+            bytes[1] = 127;
+            bytes[2..].copy_from_slice(&(length as u64).to_be_bytes());
+            10
+        };
+        Self { bytes, len }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 async fn send(socket: &mut Socket, message: Message, patience: Duration) -> Result<(), ()> {
@@ -342,4 +391,19 @@ async fn send(socket: &mut Socket, message: Message, patience: Duration) -> Resu
         .await
         .map_err(drop)?
         .map_err(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_message_tells_its_length() {
+        assert_eq!(Head::of(5).bytes(), [0x81, 5]);
+        assert_eq!(Head::of(125).bytes(), [0x81, 125]);
+        assert_eq!(Head::of(126).bytes(), [0x81, 126, 0, 126]);
+        assert_eq!(Head::of(65_535).bytes(), [0x81, 126, 0xff, 0xff]);
+        let large = [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0];
+        assert_eq!(Head::of(65_536).bytes(), large);
+    }
 }

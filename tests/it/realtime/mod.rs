@@ -1,6 +1,7 @@
 //! Who hears what of changes, over both transports: in order, judged at the moment of each event, and from a cursor on.
 
 mod channels;
+mod crowd;
 pub(crate) mod ears;
 mod fidelity;
 mod frames;
