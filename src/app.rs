@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::auth::{Auth, Passwords};
+use crate::auth::{Auth, Passwords, Throttle};
 use crate::collections::Collections;
 use crate::config::Config;
 use crate::files::Files;
@@ -96,7 +96,12 @@ impl App {
             files.sweep(&store).await?;
         }
         let passwords = Passwords::start(config.scheme)?;
-        let records = Records::new(store.clone(), passwords.clone(), files.clone());
+        let records = Records::new(
+            store.clone(),
+            passwords.clone(),
+            Throttle::default(),
+            files.clone(),
+        );
         let mailer = mailer(&config, &settings)?;
         let auth = Auth::new(
             store.clone(),
@@ -107,6 +112,9 @@ impl App {
             mailer.clone(),
             logs.clone(),
         );
+        if access == Access::Alone {
+            auth.remember(clock.now());
+        }
         let hub = Hub::start(&store, settings.clone(), clock.clone())?;
         let collections = Collections::new(store.clone(), files.clone(), settings.clone());
         Ok(Self::new(Services {
@@ -129,6 +137,7 @@ impl App {
     /// Shuts down, the highest floor first. Blocks until everything that was promised is on the disk.
     pub fn close(&self) {
         self.hub.close();
+        self.auth.close();
         self.store.close();
     }
 

@@ -11,7 +11,7 @@ use crate::kit::limits::DEVICES_MAX;
 use crate::kit::time::Timestamp;
 use crate::ops::logs::expanded;
 use crate::schema::Record;
-use crate::store::{ReadTx, WriteTx};
+use crate::store::{ReadTx, StoreError, WriteTx};
 
 const ROWS: &str = "_authOrigins";
 /// Bytes of the user agent that count.
@@ -40,7 +40,11 @@ pub(super) fn agent(call: &Call) -> Cow<'_, str> {
 }
 
 /// Whether the account signed in from this device before.
-pub(super) fn is_known(tx: &ReadTx<'_>, record: &Record, fingerprint: &str) -> Result<bool, Error> {
+pub(super) fn is_known(
+    tx: &ReadTx<'_>,
+    record: &Record,
+    fingerprint: &str,
+) -> Result<bool, StoreError> {
     let Some(collection) = tx.catalog().find_exact(ROWS) else {
         return Ok(false);
     };
@@ -48,6 +52,14 @@ pub(super) fn is_known(tx: &ReadTx<'_>, record: &Record, fingerprint: &str) -> R
     Ok(rows
         .iter()
         .any(|row| row.text("fingerprint") == fingerprint))
+}
+
+/// Whether the account `record` has signed in from the device of `call` before.
+///
+/// # Errors
+/// The store's own.
+pub fn is_known_device(tx: &ReadTx<'_>, record: &Record, call: &Call) -> Result<bool, StoreError> {
+    is_known(tx, record, &fingerprint(call))
 }
 
 /// Notes a sign-in from a device: a known one is touched, a new one takes the place of the oldest beyond the bound. Gives

@@ -59,7 +59,7 @@ impl Auth {
             settings,
             mailer,
             logs,
-            throttle: Throttle::default(),
+            throttle: records.throttle().clone(),
             invented: Invented::default(),
             callers,
             records,
@@ -67,6 +67,16 @@ impl Auth {
             outbound,
             names: Names::default(),
         }))
+    }
+
+    /// Goes on with what was kept of failed sign-ins, and keeps it from now on.
+    pub fn remember(&self, now: Timestamp) {
+        self.0.throttle.remember(&self.0.store, now);
+    }
+
+    /// Writes down what is kept of failed sign-ins.
+    pub fn close(&self) {
+        self.0.throttle.close();
     }
 
     /// The hashing pool.

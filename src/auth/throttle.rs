@@ -1,21 +1,41 @@
 //! Slows guessing down: failed sign-ins are counted by account and network, and by address; tries of codes are counted
-//! right or wrong. An attempt to sign in counts from its start and is forgiven when it turns out right, so that many at once are not free.
+//! right or wrong. An attempt to sign in counts from its start and is forgiven when it turns out right, so that many at
+//! once are not free. The counts are kept in a file of the data directory, so that a restart hands out no new tries.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use compact_str::{CompactString, format_compact};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::kit::limits::{
     SIGN_IN_FAILURES_ADDRESS_MAX, SIGN_IN_FAILURES_MAX, SIGN_IN_WINDOW_MILLIS, THROTTLE_KEYS_MAX,
 };
+use crate::kit::task::Task;
 use crate::kit::time::Timestamp;
+use crate::store::Store;
 
-/// The counts of one server.
+/// Name of the file that the counts are kept in.
+const FILE: &str = "throttle";
+/// Pause between a change and its way to the disk: what a crash forgets at most.
+const KEEP_PAUSE: Duration = Duration::from_secs(1);
+
+type Windows = HashMap<CompactString, Window>;
+
+/// The counts of one server. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Throttle(Arc<Mutex<HashMap<CompactString, Window>>>);
+pub struct Throttle(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    windows: Mutex<Windows>,
+    changed: Notify,
+    /// Writes the counts down while there is a directory to write to.
+    keeper: Mutex<Option<(Store, Task)>>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Window {
@@ -40,7 +60,7 @@ impl Window {
 /// An attempt that counts as failed until [`Attempt::succeeded`].
 #[derive(Debug)]
 #[must_use = "say when it succeeded"]
-pub(super) struct Attempt {
+pub struct Attempt {
     throttle: Throttle,
     keys: [CompactString; 2],
 }
@@ -48,7 +68,10 @@ pub(super) struct Attempt {
 impl Throttle {
     /// Begins an attempt on `identity` of the collection `collection` from `address`; `known` devices of the account
     /// are never shut out. Refused with the seconds to wait.
-    pub(super) fn begin(
+    ///
+    /// # Errors
+    /// The seconds to wait.
+    pub fn begin(
         &self,
         collection: &str,
         identity: &str,
@@ -63,7 +86,7 @@ impl Throttle {
             format_compact!("{collection} {} {identity}", network(address)),
             format_compact!("{address}"),
         ];
-        let mut windows = self.0.lock();
+        let mut windows = self.0.windows.lock();
         if windows.len() + 2 > THROTTLE_KEYS_MAX {
             make_room(&mut windows, now);
         }
@@ -87,6 +110,7 @@ impl Throttle {
             window.failures = window.failures.saturating_add(1);
         }
         drop(windows);
+        self.0.changed.notify_one();
         Ok(Attempt {
             throttle: self.clone(),
             keys,
@@ -103,7 +127,7 @@ impl Throttle {
         window_millis: i64,
         now: Timestamp,
     ) -> Result<(), u64> {
-        let mut windows = self.0.lock();
+        let mut windows = self.0.windows.lock();
         if windows.len() + 1 > THROTTLE_KEYS_MAX {
             make_room(&mut windows, now);
         }
@@ -117,19 +141,92 @@ impl Throttle {
             return Err(window.wait_secs(now));
         }
         window.failures += 1;
+        drop(windows);
+        self.0.changed.notify_one();
         Ok(())
     }
 
     /// Forgets the count of `key`: what it stood for did not happen.
     pub(super) fn forget(&self, key: &str) {
-        self.0.lock().remove(key);
+        self.0.windows.lock().remove(key);
+        self.0.changed.notify_one();
     }
+}
+
+impl Throttle {
+    /// Goes on with the counts that were kept in the directory of `store`, and keeps them there from now on, until
+    /// [`Throttle::close`]. Counts that cannot be read are begun anew.
+    pub(super) fn remember(&self, store: &Store, now: Timestamp) {
+        match store.kept(FILE) {
+            Ok(kept) => *self.0.windows.lock() = decoded(&kept.unwrap_or_default(), now),
+            Err(error) => tracing::warn!(%error, "the counts of failed sign-ins cannot be read"),
+        }
+        let weak = Arc::downgrade(&self.0);
+        let task = Task::spawn(async move {
+            loop {
+                let Some(counts) = weak.upgrade() else { return };
+                counts.changed.notified().await;
+                tokio::time::sleep(KEEP_PAUSE).await;
+                let writing = tokio::task::spawn_blocking(move || Self(counts).keep());
+                if let Err(error) = writing.await {
+                    tracing::error!(%error, "the counts of failed sign-ins were not kept");
+                }
+            }
+        });
+        *self.0.keeper.lock() = Some((store.clone(), task));
+    }
+
+    /// Writes the counts down for the last time.
+    pub(super) fn close(&self) {
+        self.keep();
+        drop(self.0.keeper.lock().take());
+    }
+
+    fn keep(&self) {
+        let Some(store) = self
+            .0
+            .keeper
+            .lock()
+            .as_ref()
+            .map(|(store, _)| store.clone())
+        else {
+            return;
+        };
+        let text = encoded(&self.0.windows.lock());
+        if let Err(error) = store.keep(FILE, &text) {
+            tracing::warn!(%error, "the counts of failed sign-ins cannot be kept");
+        }
+    }
+}
+
+/// The counts as JSON: key, end of the window in milliseconds, failures.
+fn encoded(windows: &Windows) -> Vec<u8> {
+    let rows: Vec<(&str, i64, u32)> = windows
+        .iter()
+        .map(|(key, window)| (key.as_str(), window.ends.as_millis(), window.failures))
+        .collect();
+    serde_json::to_vec(&rows).unwrap_or_default()
+}
+
+/// What [`encoded`] has written and still counts; nothing of what cannot be read. No window ends later than one that
+/// begins now, whatever the clock was.
+fn decoded(text: &[u8], now: Timestamp) -> Windows {
+    let rows: Vec<(CompactString, i64, u32)> = serde_json::from_slice(text).unwrap_or_default();
+    let latest = now.plus_millis(SIGN_IN_WINDOW_MILLIS);
+    rows.into_iter()
+        .take(THROTTLE_KEYS_MAX)
+        .map(|(key, ends, failures)| {
+            let ends = Timestamp::from_millis(ends).min(latest);
+            (key, Window { ends, failures })
+        })
+        .filter(|(_, window)| window.ends > now)
+        .collect()
 }
 
 impl Attempt {
     /// It was right: forgiven, and the failures before it on this account too.
-    pub(super) fn succeeded(self) {
-        let mut windows = self.throttle.0.lock();
+    pub fn succeeded(self) {
+        let mut windows = self.throttle.0.windows.lock();
         let [account, address] = &self.keys;
         windows.remove(account);
         if let Some(window) = windows.get_mut(address) {
@@ -154,7 +251,7 @@ fn network(address: IpAddr) -> CompactString {
 
 /// Forgets windows that ended, and if that is not enough, those with the fewest failures: a flood of invented names
 /// must not push out the counts that matter.
-fn make_room(windows: &mut HashMap<CompactString, Window>, now: Timestamp) {
+fn make_room(windows: &mut Windows, now: Timestamp) {
     windows.retain(|_, window| window.ends > now);
     let mut least = 1;
     while windows.len() > THROTTLE_KEYS_MAX / 2 {
@@ -227,6 +324,27 @@ mod tests {
                 .begin("users", "ann", address("10.0.0.2"), NOW, false)
                 .is_err()
         );
-        assert!(throttle.0.lock().len() <= THROTTLE_KEYS_MAX);
+        assert!(throttle.0.windows.lock().len() <= THROTTLE_KEYS_MAX);
+    }
+
+    #[test]
+    fn what_was_kept_counts_until_its_window_ends() {
+        let throttle = Throttle::default();
+        for _ in 0..SIGN_IN_FAILURES_MAX {
+            drop(throttle.begin("users", "a\n\"b", address("10.0.0.1"), NOW, false));
+        }
+        let kept = encoded(&throttle.0.windows.lock());
+
+        assert_eq!(decoded(&kept, NOW).len(), 2);
+        let end = NOW.plus_millis(SIGN_IN_WINDOW_MILLIS);
+        assert!(decoded(&kept, end).is_empty());
+        let long_ago = NOW.plus_millis(-1_000_000_000);
+        let latest = long_ago.plus_millis(SIGN_IN_WINDOW_MILLIS);
+        assert!(
+            decoded(&kept, long_ago)
+                .values()
+                .all(|window| window.ends <= latest)
+        );
+        assert!(decoded(b"garbage", NOW).is_empty());
     }
 }

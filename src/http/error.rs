@@ -338,6 +338,10 @@ impl From<records::Error> for Fault {
             Error::Create(ref data) | Error::Update(ref data) => Self::bad_request()
                 .with_message(error.to_string())
                 .with_data(data.clone()),
+            Error::Throttled(secs) => Self {
+                retry_after_secs: Some(secs),
+                ..Self::too_many_requests().with_message(error.to_string())
+            },
             Error::Hash(HashError::Busy) => Self::from(StoreError::Busy),
             Error::Hash(HashError::Failed) => Self::internal(error),
             Error::Store(store) => store.into(),

@@ -6,6 +6,7 @@ use compact_str::CompactString;
 
 use super::blobs::{self, Leftover};
 use super::draft::{Draft, Submission};
+use super::proof::{Blindly, Fresh};
 use super::remove::Gone;
 use super::service::Records;
 use super::{Error, access, create, service, update, view};
@@ -81,13 +82,17 @@ impl Records {
             prepared.push(Prepared { item, draft });
         }
         let pending = self.store_uploads(&mut prepared).await?;
+        let mut fresh = Fresh::default();
+        for draft in prepared.iter().filter_map(|one| one.draft.as_ref().ok()) {
+            draft.iter().for_each(|draft| fresh.add(draft));
+        }
         let done: Result<_, BatchError> = self
             .store()
             .write_alone(timeout, move |tx| {
                 let mut answers = Vec::with_capacity(prepared.len());
                 let mut leftover = Leftover::default();
                 for (index, prepared) in prepared.into_iter().enumerate() {
-                    let answer = run(tx, prepared, &mut leftover);
+                    let answer = run(tx, prepared, &fresh, &mut leftover);
                     answers.push(answer.map_err(|error| failed(index, error))?);
                 }
                 Ok((answers, leftover))
@@ -136,7 +141,8 @@ impl Records {
         let submission = std::mem::take(&mut item.submission);
         let mut draft = Draft::new(collection, &item.call, submission);
         if let Some(id) = draft.target(&item.wish) {
-            self.prove_old_password(&item.call, &id, &mut draft).await?;
+            self.prove_old_password(&item.call, &id, &mut draft, Blindly::Yes)
+                .await?;
         }
         // Cheap refusals come before hashing.
         let action = match item.wish {
@@ -179,6 +185,7 @@ fn failed(index: usize, error: Error) -> BatchError {
 fn run(
     tx: &mut WriteTx<'_>,
     prepared: Prepared,
+    fresh: &Fresh,
     leftover: &mut Leftover,
 ) -> Result<Option<Vec<u8>>, Error> {
     let Prepared { item, draft } = prepared;
@@ -195,7 +202,7 @@ fn run(
     let record = match existing {
         Some(id) => {
             call.method = CompactString::const_new("PATCH");
-            let judged = update::update(tx, &call, &id, &draft, |hash| draft.proves(hash))?;
+            let judged = update::update(tx, &call, &id, &draft, |hash| fresh.proves(&draft, hash))?;
             leftover
                 .files
                 .extend(blobs::dropped(&judged.before, &judged.after));

@@ -45,6 +45,9 @@ pub enum Error {
     /// 400: somebody must be left to administer.
     #[error("You can't delete the only existing superuser.")]
     LastSuperuser,
+    /// 429: too many wrong passwords; seconds until the next try.
+    #[error("Too many failed attempts, please try again later.")]
+    Throttled(u64),
     /// 503: too many passwords are being hashed; or 400.
     #[error(transparent)]
     Hash(#[from] HashError),

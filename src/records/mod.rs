@@ -14,6 +14,7 @@ mod error;
 pub mod expand;
 mod footprint;
 pub mod list;
+mod proof;
 pub mod remove;
 mod service;
 pub mod sight;

@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 
 use super::blobs::{self, Leftover};
 use super::draft::{Draft, Submission};
+use super::proof::Blindly;
 use super::remove::Gone;
 use super::{Error, access, create, list, remove, update, view};
-use crate::auth::Passwords;
+use crate::auth::{Passwords, Throttle};
 use crate::call::Call;
 use crate::files::{Files, Pending};
 use crate::kit::limits::{
@@ -27,17 +28,19 @@ use crate::store::{Store, StoreError, WriteTx};
 pub struct Records {
     store: Store,
     passwords: Passwords,
+    throttle: Throttle,
     files: Files,
     guesses: Arc<Guesses>,
 }
 
 impl Records {
-    /// Over a store, with the pool that hashes passwords and the place of files.
+    /// Over a store, with the pool that hashes passwords, the counts of failures to prove one, and the place of files.
     #[must_use]
-    pub fn new(store: Store, passwords: Passwords, files: Files) -> Self {
+    pub fn new(store: Store, passwords: Passwords, throttle: Throttle, files: Files) -> Self {
         Self {
             store,
             passwords,
+            throttle,
             files,
             guesses: Arc::default(),
         }
@@ -223,7 +226,8 @@ impl Records {
         let collection = create::writable(&catalog, collection)?;
         access::gate(&catalog, call, collection, Action::Update)?;
         let mut draft = Draft::new(collection, call, submission);
-        self.prove_old_password(call, id, &mut draft).await?;
+        self.prove_old_password(call, id, &mut draft, Blindly::No)
+            .await?;
         let mut added = Vec::new();
         if draft.is_slow() {
             let (asker, early) = (call.clone(), draft.clone());
@@ -282,6 +286,12 @@ impl Records {
         blobs::dispose_folders(&self.files, gone.folders);
     }
 
+    /// The counts of failures to prove a password.
+    #[must_use]
+    pub fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
     pub(super) fn files(&self) -> &Files {
         &self.files
     }
@@ -290,38 +300,16 @@ impl Records {
         &self.store
     }
 
+    pub(super) fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
     pub(super) async fn hash(&self, draft: &mut Draft) -> Result<(), Error> {
         for password in &mut draft.passwords {
             if !password.plain.is_empty() {
                 let hash = self.passwords.hash(&password.plain).await?;
                 password.hash = Some(hash.into());
             }
-        }
-        Ok(())
-    }
-
-    /// Checks `oldPassword`, when there is one, against the hash stored now. The transaction then compares hashes: a
-    /// password changed in between is not proven.
-    pub(super) async fn prove_old_password(
-        &self,
-        call: &Call,
-        id: &str,
-        draft: &mut Draft,
-    ) -> Result<(), Error> {
-        let old = draft.extra("oldPassword");
-        if old.is_empty() || !draft.collection().is_auth() || call.actor.is_superuser() {
-            return Ok(());
-        }
-        let (collection, id) = (Arc::clone(draft.collection()), CompactString::from(id));
-        let stored = self
-            .store
-            .read(move |tx| -> Result<_, Error> { Ok(tx.find(&collection, &id)?) })
-            .await?;
-        let Some(hash) = stored.map(|record| CompactString::from(record.text("password"))) else {
-            return Ok(());
-        };
-        if self.passwords.verify(Some(&hash), &old).await? {
-            draft.proven_hash = Some(hash);
         }
         Ok(())
     }

@@ -331,6 +331,65 @@ fn guessing_is_slowed_down_and_known_devices_are_not_shut_out() {
 }
 
 #[test]
+fn neither_a_restart_nor_saved_settings_hand_out_new_tries() {
+    let mut t = TestApp::new();
+    t.user("ann");
+    let sue = t.superuser();
+    for _ in 0..10 {
+        let reply = sign_in(&t.guest(), "users", "ann@example.com", "wrong");
+        assert_eq!(reply.status, 400);
+    }
+    sue.patch("/api/settings", &json!({"meta": {"appName": "another"}}))
+        .ok();
+    assert_eq!(
+        sign_in(&t.guest(), "users", "ann@example.com", RIGHT).status,
+        429
+    );
+
+    t.restart();
+
+    assert_eq!(
+        sign_in(&t.guest(), "users", "ann@example.com", RIGHT).status,
+        429
+    );
+    t.clock.advance(Duration::from_secs(301));
+    t.restart();
+    sign_in(&t.guest(), "users", "ann@example.com", RIGHT).ok();
+}
+
+#[test]
+fn old_passwords_are_guessed_in_as_few_tries() {
+    let t = TestApp::new();
+    let (ann, bob) = (t.user("ann"), t.user("bob"));
+    let path = format!("/api/collections/users/records/{}", ann.id);
+    let change = |who: &Person, old: &str| {
+        let new = "another password";
+        let body = json!({"oldPassword": old, "password": new, "passwordConfirm": new});
+        who.patch(&path, &body)
+    };
+
+    // Whoever may not change the record is told so, and uses nobody's tries up.
+    for _ in 0..12 {
+        assert_eq!(change(&bob, "guess").status, 404);
+        assert_eq!(change(&t.guest(), "guess").status, 404);
+    }
+    for _ in 0..9 {
+        let wrong = change(&ann, "guess");
+        assert_eq!(wrong.code("oldPassword"), "validation_invalid_old_password");
+    }
+    assert_eq!(
+        sign_in(&t.guest(), "users", "ann@example.com", "guess").status,
+        400
+    );
+
+    let refused = change(&ann, RIGHT);
+    refused.is(429, "Too many failed attempts, please try again later.");
+    assert_eq!(refused.header("retry-after"), "300");
+    t.clock.advance(Duration::from_secs(301));
+    change(&ann, RIGHT).ok();
+}
+
+#[test]
 fn ways_to_sign_in_are_listed() {
     let t = TestApp::new();
     let expected = json!({

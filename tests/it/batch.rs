@@ -146,3 +146,47 @@ fn the_envelope_is_checked_before_anything_is_done() {
     }
     assert_eq!(total(&t), 0);
 }
+
+#[test]
+fn a_password_set_by_a_batch_can_be_proven_in_it() {
+    let t = TestApp::new();
+    world(&t);
+    let sue = t.superuser_again();
+    let open = json!({"createRule": "", "updateRule": ""});
+    sue.patch("/api/collections/users", &open).ok();
+    let users = "/api/collections/users/records";
+    let one = format!("{users}/u00000000000001");
+    let change = |old: &str, new: &str| {
+        let body = json!({"oldPassword": old, "password": new, "passwordConfirm": new});
+        json!({"method": "PATCH", "url": one, "body": body})
+    };
+    let create = json!({"method": "POST", "url": users, "body": {
+        "id": "u00000000000001", "email": "new@example.com",
+        "password": "first password", "passwordConfirm": "first password",
+    }});
+    let ask = |requests: Json| t.guest().post("/api/batch", &json!({"requests": requests}));
+
+    let wrong = ask(json!([
+        create,
+        change("another password", "second password")
+    ]));
+    let reply = &wrong.json()["data"]["requests"]["1"]["response"];
+    assert_eq!(
+        reply["data"]["oldPassword"]["code"],
+        "validation_invalid_old_password"
+    );
+    let steps = [
+        create.clone(),
+        change("first password", "second password"),
+        change("second password", "third password"),
+    ];
+    ask(json!(steps)).ok();
+
+    let body = json!({"identity": "new@example.com", "password": "third password"});
+    t.guest()
+        .post("/api/collections/users/auth-with-password", &body)
+        .ok();
+    let stale = ask(json!([change("second password", "fourth password")]));
+    assert_eq!(stale.status, 400);
+    ask(json!([change("third password", "fourth password")])).ok();
+}

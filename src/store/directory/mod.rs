@@ -2,12 +2,13 @@
 //!
 //! What is ours beside the databases lives in the folder `.burrow`: `lock` (held by the process that serves), `state`
 //! (how the database was left), `notify` (made by a command that wrote beside a running server), `adopted-<time>/`
-//! (copies of databases of PocketBase, made before the first write).
+//! (copies of databases of PocketBase, made before the first write), and what [`Paths::keep`] is given.
 
 mod adopt;
 mod fresh;
 mod hold;
 mod lock;
+mod notes;
 mod state;
 
 pub(super) use adopt::adopt;

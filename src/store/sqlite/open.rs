@@ -340,6 +340,22 @@ impl Store {
         &self.0.logs
     }
 
+    /// Keeps `content` under `name` in a file beside the database, whole or not at all.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn keep(&self, name: &'static str, content: &[u8]) -> Result<(), StoreError> {
+        self.0.hold.paths.keep(name, content)
+    }
+
+    /// What [`Store::keep`] was given last under `name`.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn kept(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.hold.paths.kept(name)
+    }
+
     /// Looks whether a command has written beside this process, and takes its changes over: cheap when none has.
     pub fn notice_neighbours(&self) {
         if std::fs::remove_file(&self.0.hold.paths.notify).is_ok() {

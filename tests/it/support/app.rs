@@ -55,7 +55,10 @@ impl TestApp {
         let mut config = Config::new(root.join("data"));
         config.scheme = Scheme::Argon2id;
         change(&mut config);
-        let clock = Clock::manual(BEGINNING);
+        Self::start(root, config, Clock::manual(BEGINNING))
+    }
+
+    fn start(root: PathBuf, config: Config, clock: Clock) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -86,6 +89,25 @@ impl TestApp {
             stop: Some(stop),
             served: Some(served),
         }
+    }
+
+    /// Ends in order and starts again over the same directory, at another address.
+    pub fn restart(&mut self) {
+        self.stop();
+        let (root, config) = (std::mem::take(&mut self.root), self.app.config.clone());
+        *self = Self::start(root, config, self.clock.clone());
+    }
+
+    fn stop(&mut self) {
+        drop(self.stop.take());
+        let Some(runtime) = self.runtime.take() else {
+            return;
+        };
+        if let Some(served) = self.served.take() {
+            runtime.block_on(served).ok();
+        }
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        self.app.close();
     }
 
     /// Where it listens.
@@ -179,15 +201,9 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        let Some(runtime) = self.runtime.take() else {
-            return;
-        };
-        if let Some(served) = self.served.take() {
-            runtime.block_on(served).ok();
+        self.stop();
+        if !self.root.as_os_str().is_empty() {
+            std::fs::remove_dir_all(&self.root).ok();
         }
-        runtime.shutdown_timeout(Duration::from_millis(100));
-        self.app.close();
-        std::fs::remove_dir_all(&self.root).ok();
     }
 }
