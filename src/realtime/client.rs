@@ -1,6 +1,7 @@
 //! One connection's outbox: an ordered, bounded queue between the hub and a transport.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -88,6 +89,8 @@ pub struct Outbox {
     ready: Notify,
     /// Frames that may wait.
     frames_max: usize,
+    /// Subscriptions of the connection that read the log.
+    behind: AtomicUsize,
 }
 
 impl Default for Outbox {
@@ -112,7 +115,23 @@ impl Outbox {
             queue: Mutex::default(),
             ready: Notify::new(),
             frames_max,
+            behind: AtomicUsize::new(0),
         }
+    }
+
+    /// So many more subscriptions read the log.
+    pub(super) fn add_behind(&self, more: usize) {
+        self.behind.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// So many fewer.
+    pub(super) fn take_behind(&self, fewer: usize) {
+        self.behind.fetch_sub(fewer, Ordering::Relaxed);
+    }
+
+    /// Whether all subscriptions of the connection are in the present, so that one position says where it is.
+    pub(super) fn is_level(&self) -> bool {
+        self.behind.load(Ordering::Relaxed) == 0
     }
 
     /// Frames that wait to be taken.

@@ -149,7 +149,8 @@ impl Delivery<'_> {
         cursor: &dyn Fn() -> CompactString,
         wanted: impl Fn(Transport) -> bool,
     ) {
-        let mut sse: Option<Bytes> = None;
+        // With and without the position.
+        let mut sse: [Option<Bytes>; 2] = [None, None];
         let mut sockets: Vec<(CompactString, Bytes)> = Vec::new();
         let since = Position(self.position.0.saturating_sub(1));
         for ((id, sub), member) in &group.members {
@@ -157,9 +158,19 @@ impl Delivery<'_> {
                 continue;
             }
             let bytes = match member.transport {
-                Transport::Sse => sse
-                    .get_or_insert_with(|| frame::sse_event(&group.topic.text, happened, view))
-                    .clone(),
+                Transport::Sse => {
+                    let level = member.outbox.is_level();
+                    let id = if level {
+                        Some(self.cursor.get_or_insert_with(cursor).as_str())
+                    } else {
+                        None
+                    };
+                    sse[usize::from(level)]
+                        .get_or_insert_with(|| {
+                            frame::sse_event(id, &group.topic.text, happened, view)
+                        })
+                        .clone()
+                }
                 Transport::WebSocket => {
                     // Most connections have one subscription, so that most members share one frame.
                     if let Some((_, bytes)) = sockets.iter().find(|(known, _)| known == sub) {

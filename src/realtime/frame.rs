@@ -28,10 +28,15 @@ impl Happened {
     }
 }
 
-/// `event:` and `data:` lines of an SSE message; the transport puts the `id:` line before them. `topic` has no line
-/// break: such subscriptions are refused.
-pub(super) fn sse_event(topic: &str, happened: Happened, record: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(topic.len() + record.len() + 48);
+/// An SSE message. `id` is where its connection can resume, if one place says that. `topic` has no line break: such
+/// subscriptions are refused.
+pub(super) fn sse_event(id: Option<&str>, topic: &str, happened: Happened, record: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(topic.len() + record.len() + 112);
+    if let Some(id) = id {
+        out.extend_from_slice(b"id:");
+        out.extend_from_slice(id.as_bytes());
+        out.push(b'\n');
+    }
     out.extend_from_slice(b"event:");
     out.extend_from_slice(topic.as_bytes());
     out.extend_from_slice(b"\ndata:{\"record\":");
@@ -42,18 +47,28 @@ pub(super) fn sse_event(topic: &str, happened: Happened, record: &[u8]) -> Bytes
     Bytes::from(out)
 }
 
+/// The first SSE message. The official SDK takes the id of its connection from the `id:` line.
+#[must_use]
+pub fn sse_connect(client_id: &str) -> Bytes {
+    Bytes::from(format!(
+        "id:{client_id}\nevent:PB_CONNECT\ndata:{{\"clientId\":\"{client_id}\"}}\n\n"
+    ))
+}
+
+/// The past cannot be told any more: a client that came with a cursor fetches again, and may resume at `cursor`.
+pub(super) fn sse_reset(topic: &str, cursor: &str) -> Bytes {
+    let data = object([
+        ("topic", Json::from(topic)),
+        ("reason", Json::from("expired")),
+        ("cursor", Json::from(cursor)),
+    ]);
+    sse_message("reset", &data)
+}
+
 /// A message that is no event of a record. `topic` has no line break, and JSON text has none.
 pub(super) fn sse_message(topic: &str, data: &[u8]) -> Bytes {
     let parts: [&[u8]; 5] = [b"event:", topic.as_bytes(), b"\ndata:", data, b"\n\n"];
     Bytes::from(parts.concat())
-}
-
-/// The first SSE message.
-#[must_use]
-pub fn sse_connect(client_id: &str) -> Bytes {
-    Bytes::from(format!(
-        "event:PB_CONNECT\ndata:{{\"clientId\":\"{client_id}\"}}\n\n"
-    ))
 }
 
 pub(super) fn ws_event(sub: &str, happened: Happened, record: &[u8], cursor: &str) -> Bytes {

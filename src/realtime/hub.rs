@@ -12,12 +12,13 @@ use tokio::sync::Notify;
 
 use super::channel::Channels;
 use super::client::{ClientId, Ended, Outbox, Transport};
+use super::comeback::{self, Comebacks};
 use super::frame;
 use super::judge::{self, Refusal};
 use super::live::Live;
 use super::replayer::Replays;
 use super::ring::Ring;
-use super::roster::Roster;
+use super::roster::{Past, Roster};
 use super::stats::{self, Stats};
 use super::topic::Topic;
 use super::worker::Window;
@@ -84,6 +85,7 @@ pub(super) struct Inner {
     pub(super) ring: Ring,
     pub(super) replays: Replays,
     pub(super) live: Live,
+    pub(super) comebacks: Comebacks,
     /// Whether anybody is connected. Locks are taken in this order: `listening`, `window`, `roster`.
     pub(super) listening: Mutex<bool>,
     pub(super) window: Mutex<Option<Window>>,
@@ -97,6 +99,19 @@ pub(super) struct Inner {
     pub(super) empty: Notify,
     /// Changes up to here were committed before anybody listened: the ring may hold some of them.
     pub(super) base: AtomicU64,
+}
+
+/// Somebody who connects.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// How.
+    pub transport: Transport,
+    /// From where.
+    pub address: IpAddr,
+    /// With what; an event stream is known by it when it comes back.
+    pub user_agent: &'a str,
+    /// A cursor: an event stream's topics are first told what came after it.
+    pub since: Option<&'a str>,
 }
 
 /// An open connection; dropping it ends its subscriptions.
@@ -145,6 +160,7 @@ impl Drop for Connection {
         let inner = &self.hub.0;
         let mut listening = inner.listening.lock();
         let mut roster = inner.roster.lock();
+        inner.remember(&roster, &self.id);
         roster.disconnect(&self.id);
         inner.channels.gone(&self.id);
         inner.replays.forget(&self.id);
@@ -172,6 +188,7 @@ impl Hub {
             ring: Ring::default(),
             replays: Replays::default(),
             live: Live::default(),
+            comebacks: Comebacks::default(),
             listening: Mutex::new(false),
             window: Mutex::default(),
             roster: Mutex::default(),
@@ -210,9 +227,17 @@ impl Hub {
     /// Opens a connection. Its first frame (`PB_CONNECT`, `hello`) is in the outbox.
     ///
     /// # Errors
-    /// [`Error::Full`], [`Error::Crowd`], [`Error::Unreadable`].
-    pub fn connect(&self, transport: Transport, address: IpAddr) -> Result<Connection, Error> {
+    /// [`Error::Full`], [`Error::Crowd`], [`Error::Unreadable`], [`Error::BadCursor`].
+    pub fn connect(&self, arrival: &Arrival<'_>) -> Result<Connection, Error> {
         let inner = &self.0;
+        let Arrival {
+            transport, address, ..
+        } = *arrival;
+        let past = match arrival.since {
+            Some(cursor) => Past::Since(inner.open(cursor)?),
+            None => Past::Unknown,
+        };
+        let known_by = (comeback::likeness(&arrival.user_agent), past);
         let mut listening = inner.listening.lock();
         if inner.closed.load(Ordering::SeqCst) {
             return Err(Error::Unreadable);
@@ -231,7 +256,8 @@ impl Hub {
             Transport::WebSocket => frame::ws_hello(id.as_str(), &inner.cursor()),
         });
         let now = inner.clock.now();
-        roster.connect(id.clone(), transport, address, now, Arc::clone(&outbox));
+        let own = Arc::clone(&outbox);
+        roster.connect(id.clone(), transport, address, now, known_by, own);
         Ok(Connection {
             hub: self.clone(),
             id,
@@ -239,53 +265,6 @@ impl Hub {
             seated: AtomicBool::new(false),
             watched: Arc::default(),
         })
-    }
-
-    /// Replaces all subscriptions of an SSE connection, under the identity of the caller (contract 7.2).
-    ///
-    /// # Errors
-    /// As the contract's table.
-    pub fn submit(
-        &self,
-        id: &ClientId,
-        actor: &Actor,
-        address: IpAddr,
-        topics: &[String],
-    ) -> Result<(), Error> {
-        let inner = &self.0;
-        let catalog = inner.store.catalog();
-        let mut roster = inner.roster.lock();
-        let client = roster.client(id).ok_or(Error::UnknownClient)?;
-        if client.address != address {
-            return Err(Error::OtherAddress);
-        }
-        if client.actor.record().is_some() && !same_person(&client.actor, actor) {
-            return Err(Error::OtherIdentity);
-        }
-        // A topic that is heard from the log goes on where it was.
-        let behind: Vec<_> = client
-            .subs
-            .iter()
-            .filter_map(|sub| Some((sub.topic.clone()?, sub.replay?.safe)))
-            .collect();
-        roster.clear_subs(id);
-        roster.set_actor(&catalog, id, actor.clone());
-        for text in topics {
-            // A line break would let the subscriber write lines of its own into its stream.
-            if text.is_empty() || text.contains(['\n', '\r']) {
-                continue;
-            }
-            let safe = behind
-                .iter()
-                .find(|(topic, _)| topic.text == text.as_str())
-                .map(|(_, safe)| *safe);
-            let replay = safe.map(|safe| inner.replays.reserve(safe));
-            let sub = roster.subscribe(&catalog, id, Topic::parse(text), replay);
-            if let (Some(sub), Some(replay)) = (sub, replay) {
-                inner.replays.add(id, sub, replay);
-            }
-        }
-        Ok(())
     }
 
     /// Signs a WebSocket connection in or out; `shown` is the record as its owner sees it.
@@ -373,6 +352,12 @@ impl Hub {
     pub fn answer(&self, id: &ClientId, frame: Bytes) {
         let roster = self.0.roster.lock();
         self.0.reply(&roster, id, frame);
+    }
+
+    /// Whether a text is a cursor of this server, however old.
+    #[must_use]
+    pub fn is_cursor(&self, text: &str) -> bool {
+        self.0.store.cursors().open(text).is_some()
     }
 
     /// The present identity of a connection.
@@ -484,13 +469,6 @@ fn admit(roster: &mut Roster, limits: &Realtime, address: IpAddr) -> Result<(), 
         return Ok(());
     }
     Err(Error::Full)
-}
-
-fn same_person(a: &Actor, b: &Actor) -> bool {
-    match (a.record(), b.record()) {
-        (Some(a), Some(b)) => a.collection().id == b.collection().id && a.id() == b.id(),
-        _ => false,
-    }
 }
 
 fn members<const N: usize>(pairs: [(&str, Json); N]) -> JsonMap {

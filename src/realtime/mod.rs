@@ -3,6 +3,7 @@
 
 mod channel;
 mod client;
+mod comeback;
 mod deliver;
 mod frame;
 mod groups;
@@ -19,6 +20,7 @@ mod replayer;
 mod ring;
 mod roster;
 mod stats;
+mod submit;
 mod survey;
 mod topic;
 mod view;
@@ -27,7 +29,7 @@ mod worker;
 pub use channel::{Ask as ChannelAsk, Count as ChannelCount, Refused as ChannelRefused};
 pub use client::{ClientId, Ended, Outbox, Transport};
 pub use frame::{sse_connect, ws_error};
-pub use hub::{Connection, Error, Hub};
+pub use hub::{Arrival, Connection, Error, Hub};
 pub use judge::Refusal;
 pub use live::{Question, Unanswered};
 pub use protocol::{Ask, Malformed, Message, parse};

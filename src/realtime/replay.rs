@@ -34,6 +34,8 @@ pub(super) struct Listener<'a> {
     pub(super) actor: &'a Actor,
     pub(super) sub: &'a CompactString,
     pub(super) topic: &'a Topic,
+    /// Whether it is the only subscription of its connection.
+    pub(super) alone: bool,
     pub(super) seal: &'a dyn Fn(Position) -> CompactString,
 }
 
@@ -293,6 +295,7 @@ impl Telling<'_> {
             sub,
             topic,
             seal,
+            alone,
             ..
         } = *self.listener;
         let cursors = cursors.into_iter().rev();
@@ -300,7 +303,10 @@ impl Telling<'_> {
             .into_iter()
             .zip(cursors)
             .map(|(tale, cursor)| match transport {
-                Transport::Sse => frame::sse_event(&topic.text, tale.happened, &tale.view),
+                Transport::Sse => {
+                    let id = alone.then(|| seal(cursor));
+                    frame::sse_event(id.as_deref(), &topic.text, tale.happened, &tale.view)
+                }
                 Transport::WebSocket => {
                     frame::ws_event(sub, tale.happened, &tale.view, &seal(cursor))
                 }

@@ -16,7 +16,7 @@ use super::frame;
 use super::hub::Inner;
 use super::identity;
 use super::replay::{self, Listener, Progress, Step};
-use super::roster::{Replaying, Roster};
+use super::roster::{Past, Replaying, Roster};
 use super::stats;
 use super::topic::Topic;
 use crate::call::Actor;
@@ -143,6 +143,7 @@ struct Hearer {
     generation: u64,
     outbox: Arc<Outbox>,
     topic: Arc<Topic>,
+    alone: bool,
 }
 
 impl Inner {
@@ -269,6 +270,7 @@ impl Inner {
             actor: &actor,
             sub: &replay.sub,
             topic: &hearer.topic,
+            alone: hearer.alone,
             seal: &|position| self.seal(position),
         };
         replay::step(&listener, replay.progress.clone())
@@ -310,14 +312,23 @@ impl Inner {
         };
         let outbox = Arc::clone(&found.outbox);
         stats::add(&self.stats.resets, 1);
-        match found.transport {
+        let topic = found.subs.iter().find(|known| known.id == *sub);
+        match (found.transport, found.past) {
+            (Transport::WebSocket, _) => outbox.push(frame::ws_reset(sub, &self.cursor())),
+            (Transport::Sse, Past::Told) => {
+                if let Some(topic) = topic.and_then(|sub| sub.topic.as_deref()) {
+                    outbox.push(frame::sse_reset(&topic.text, &self.cursor()));
+                }
+            }
+            // It never asked for the past: as if there had been no predecessor.
+            (Transport::Sse, Past::CaughtUp) => {}
             // The official SDK knows no such message; it connects again, and its user may fetch again.
-            Transport::Sse => outbox.end(Ended::Expired),
-            Transport::WebSocket => {
-                outbox.push(frame::ws_reset(sub, &self.cursor()));
-                roster.go_live(&self.store.catalog(), client, sub, self.seen());
+            (Transport::Sse, Past::Unknown | Past::Since(_) | Past::Settled | Past::Lost) => {
+                roster.set_past(client, Past::Lost);
+                return outbox.end(Ended::Expired);
             }
         }
+        roster.go_live(&self.store.catalog(), client, sub, self.seen());
     }
 }
 
@@ -333,6 +344,7 @@ fn hearer(roster: &Roster, replay: &Replay) -> Option<Hearer> {
         generation: client.generation,
         outbox: Arc::clone(&client.outbox),
         topic: sub.topic.clone()?,
+        alone: client.subs.len() == 1,
     })
 }
 

@@ -30,6 +30,10 @@ pub(super) struct Client {
     pub(super) transport: Transport,
     pub(super) address: IpAddr,
     pub(super) since: Timestamp,
+    /// Its user agent, as a number.
+    pub(super) agent: u64,
+    /// What its next topics are to be told of the past.
+    pub(super) past: Past,
     /// Grows with each connection.
     number: u64,
     /// It was told to go.
@@ -40,6 +44,24 @@ pub(super) struct Client {
     /// Counts changes of what verdicts depend on: what was judged under another count is stale.
     pub(super) generation: u64,
     next_sub: u64,
+}
+
+/// What an event stream is told of the past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Past {
+    /// What it missed, should its predecessor be remembered.
+    #[default]
+    Unknown,
+    /// What came after a cursor that it brought; nothing where that past is gone.
+    Since(Option<Position>),
+    /// It brought a cursor, and has been told.
+    Told,
+    /// It has been told what a predecessor missed.
+    CaughtUp,
+    /// It has no predecessor.
+    Settled,
+    /// Some of it is gone: the stream ends, and is not remembered.
+    Lost,
 }
 
 /// One subscription. `topic` is `None` for texts that are no topic of records.
@@ -82,6 +104,7 @@ impl Roster {
         transport: Transport,
         address: IpAddr,
         since: Timestamp,
+        (agent, past): (u64, Past),
         outbox: Arc<Outbox>,
     ) {
         *self.networks.entry(network_of(address)).or_default() += 1;
@@ -90,6 +113,8 @@ impl Roster {
             transport,
             address,
             since,
+            agent,
+            past,
             number: self.number,
             leaving: false,
             actor: Actor::Guest,
@@ -223,6 +248,7 @@ impl Roster {
             group: None,
         };
         client.next_sub += 1;
+        client.outbox.add_behind(usize::from(replay.is_some()));
         let name = sub.id.clone();
         client.subs.push(sub);
         self.join(catalog, id, &name);
@@ -232,8 +258,20 @@ impl Roster {
     /// Takes a subscription out of the present: it will hear what came after its place from the log.
     pub(super) fn park(&mut self, id: &ClientId, sub: &str, replay: Replaying) {
         self.leave(id, sub);
-        if let Some(sub) = self.sub_mut(id, sub) {
-            sub.replay = Some(replay);
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        if let Some(sub) = client.subs.iter_mut().find(|known| known.id == sub)
+            && sub.replay.replace(replay).is_none()
+        {
+            client.outbox.add_behind(1);
+        }
+    }
+
+    /// Notes what an event stream has been told of the past.
+    pub(super) fn set_past(&mut self, id: &ClientId, past: Past) {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.past = past;
         }
     }
 
@@ -256,8 +294,13 @@ impl Roster {
         sub: &str,
         from: Position,
     ) {
-        if let Some(found) = self.sub_mut(id, sub) {
-            found.replay = None;
+        let Some(client) = self.clients.get_mut(id) else {
+            return;
+        };
+        if let Some(found) = client.subs.iter_mut().find(|known| known.id == sub) {
+            if found.replay.take().is_some() {
+                client.outbox.take_behind(1);
+            }
             found.from = from;
             self.join(catalog, id, sub);
         }
@@ -274,9 +317,14 @@ impl Roster {
         let Some(client) = self.clients.get_mut(id) else {
             return false;
         };
-        let before = client.subs.len();
-        client.subs.retain(|s| s.id != sub);
-        client.subs.len() < before
+        let Some(at) = client.subs.iter().position(|known| known.id == sub) else {
+            return false;
+        };
+        let gone = client.subs.remove(at);
+        client
+            .outbox
+            .take_behind(usize::from(gone.replay.is_some()));
+        true
     }
 
     pub(super) fn clear_subs(&mut self, id: &ClientId) {

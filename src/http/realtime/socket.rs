@@ -26,7 +26,7 @@ use crate::http::error::Fault;
 use crate::http::layer;
 use crate::http::realtime::pace::Pace;
 use crate::kit::json::{Json, JsonMap};
-use crate::realtime::{Ask, Connection, Ended, Transport, parse, ws_error};
+use crate::realtime::{Arrival, Ask, Connection, Ended, Transport, parse, ws_error};
 use crate::records::view;
 
 /// The subprotocol that a client may ask for.
@@ -72,7 +72,12 @@ pub(super) fn open(app: App, call: &Call, mut request: Request) -> Answer {
         return Err(Fault::forbidden());
     }
     let wants_v1 = has_token(headers, header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-    let connection = app.hub.connect(Transport::WebSocket, call.client_ip)?;
+    let connection = app.hub.connect(&Arrival {
+        transport: Transport::WebSocket,
+        address: call.client_ip,
+        user_agent: "",
+        since: None,
+    })?;
     let upgrade = hyper::upgrade::on(&mut request);
     let address = call.clone();
     let message_bytes_max = app.settings.current().realtime.message_bytes_max();

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::call::Call;
 use crate::http::answer::Answer;
-use crate::realtime::{Connection, Transport};
+use crate::http::error::Fault;
+use crate::realtime::{Arrival, Connection, Transport};
 
 /// A comment line keeps proxies from cutting a quiet stream.
 const COMMENT_EVERY: Duration = Duration::from_secs(25);
@@ -21,16 +22,18 @@ const STREAM_MAX: Duration = Duration::from_secs(30 * 60);
 
 struct Open {
     connection: Connection,
-    id_line: Bytes,
     ends: Instant,
 }
 
 pub(super) fn open(app: &App, call: &Call) -> Answer {
-    let connection = app.hub.connect(Transport::Sse, call.client_ip)?;
-    let id_line = Bytes::from(format!("id:{}\n", connection.id().as_str()));
+    let connection = app.hub.connect(&Arrival {
+        transport: Transport::Sse,
+        address: call.client_ip,
+        user_agent: &call.user_agent,
+        since: cursor(app, call)?,
+    })?;
     let open = Open {
         connection,
-        id_line,
         ends: Instant::now() + STREAM_MAX,
     };
     let mut response = Response::new(Body::from_stream(stream::unfold(open, step)));
@@ -44,6 +47,23 @@ pub(super) fn open(app: &App, call: &Call) -> Answer {
     Ok(response)
 }
 
+/// Where the client was: the parameter `since`, else what a browser's `EventSource` sends when it connects again. There,
+/// anything that is no cursor was the id of a connection that heard nothing yet.
+fn cursor<'c>(app: &App, call: &'c Call) -> Result<Option<&'c str>, Fault> {
+    if let Some(since) = call.query("since").filter(|since| !since.is_empty()) {
+        if !app.hub.is_cursor(since) {
+            return Err(Fault::bad_request().with_message("Invalid cursor."));
+        }
+        return Ok(Some(since));
+    }
+    let last = call
+        .headers
+        .iter()
+        .find(|(name, _)| name == "last_event_id")
+        .map(|(_, value)| value.as_str());
+    Ok(last.filter(|last| app.hub.is_cursor(last)))
+}
+
 /// The next piece of the stream; none once it must end.
 async fn step(open: Open) -> Option<(Result<Bytes, Infallible>, Open)> {
     let patience = open.ends.min(Instant::now() + COMMENT_EVERY);
@@ -51,7 +71,6 @@ async fn step(open: Open) -> Option<(Result<Bytes, Infallible>, Open)> {
         Ok(Ok(frames)) => {
             let mut out = BytesMut::new();
             for frame in frames {
-                out.extend_from_slice(&open.id_line);
                 out.extend_from_slice(&frame);
             }
             Some((Ok(out.freeze()), open))

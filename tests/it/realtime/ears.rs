@@ -126,22 +126,31 @@ pub(crate) struct Stream {
     reader: BufReader<TcpStream>,
     text: String,
     pub(crate) id: String,
+    /// The `id:` line of the last message that had one.
+    pub(crate) last: String,
 }
 
 impl Stream {
     pub(crate) fn open(t: &TestApp) -> Self {
+        Self::open_with(t, "", "")
+    }
+
+    /// Opens with a query and further header lines.
+    pub(crate) fn open_with(t: &TestApp, query: &str, headers: &str) -> Self {
         let mut raw = dial(t);
-        raw.write_all(b"GET /api/realtime HTTP/1.1\r\nHost: test\r\n\r\n")
-            .unwrap();
+        let head = format!("GET /api/realtime{query} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
+        raw.write_all(head.as_bytes()).unwrap();
         let mut stream = Self {
             reader: BufReader::new(raw),
             text: String::new(),
             id: String::new(),
+            last: String::new(),
         };
         while stream.line() != "\r\n" {}
         let connect = stream.message();
         assert_eq!(connect.0, "PB_CONNECT");
         stream.id = connect.1["clientId"].as_str().unwrap().to_owned();
+        assert_eq!(stream.last, stream.id);
         stream
     }
 
@@ -185,11 +194,16 @@ impl Stream {
                 if lines == [":"] {
                     continue;
                 }
-                assert_eq!(lines.len(), 3, "{message}");
-                let id = lines[0].strip_prefix("id:").unwrap();
-                assert!(self.id.is_empty() || id == self.id);
-                let name = lines[1].strip_prefix("event:").unwrap().to_owned();
-                let data = lines[2].strip_prefix("data:").unwrap();
+                let lines = match lines[0].strip_prefix("id:") {
+                    Some(id) => {
+                        id.clone_into(&mut self.last);
+                        &lines[1..]
+                    }
+                    None => &lines[..],
+                };
+                assert_eq!(lines.len(), 2, "{message}");
+                let name = lines[0].strip_prefix("event:").unwrap().to_owned();
+                let data = lines[1].strip_prefix("data:").unwrap();
                 return (name, serde_json::from_str(data).unwrap());
             }
             let Some(more) = self.chunk() else {

@@ -11,4 +11,5 @@ mod limits;
 mod live;
 mod resume;
 mod sight;
+mod streams;
 mod world;
