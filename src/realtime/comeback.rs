@@ -6,13 +6,10 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
-use super::client::{ClientId, Transport};
-use super::hub;
-use super::roster::{Client, Past, Roster};
+use super::roster::Client;
 use super::topic::Topic;
 use crate::call::Actor;
 use crate::kit::limits::{CATCH_UP_MILLIS_MAX, CATCH_UP_STREAMS_MAX};
