@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burrow::call::{Actor, Identity};
 use burrow::kit::id;
 use burrow::kit::value::Value;
-use burrow::realtime::{Connection, Topic, Transport};
+use burrow::realtime::{Arrival, Connection, Topic, Transport};
 use burrow::schema::Record;
 use serde_json::json;
 
@@ -18,7 +18,14 @@ use crate::support::TestApp;
 fn listener(t: &TestApp, user: &str, topic: &str) -> Connection {
     let hub = &t.app.hub;
     let address = Ipv4Addr::LOCALHOST.into();
-    let connection = hub.connect(Transport::WebSocket, address).unwrap();
+    let connection = hub
+        .connect(&Arrival {
+            transport: Transport::WebSocket,
+            address,
+            user_agent: "",
+            since: None,
+        })
+        .unwrap();
     let users = t.app.store.catalog().find("users").unwrap().clone();
     let cells = vec![Value::Null; users.fields.len()];
     let mut record = Record::from_cells(users, cells);
