@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::auth::{Auth, Passwords, Throttle};
-use crate::collections::Collections;
+use crate::collections::{self, Collections};
 use crate::config::Config;
 use crate::files::Files;
 use crate::kit::clock::Clock;
@@ -61,6 +61,9 @@ pub enum OpenError {
     /// The settings.
     #[error(transparent)]
     Settings(#[from] ops::Error),
+    /// Our own collections.
+    #[error(transparent)]
+    Collections(#[from] collections::Error),
     /// The operating system has no more threads.
     #[error("cannot start a thread: {0}")]
     Threads(#[from] std::io::Error),
@@ -117,6 +120,9 @@ impl App {
         }
         let hub = Hub::start(&store, settings.clone(), clock.clone())?;
         let collections = Collections::new(store.clone(), files.clone(), settings.clone());
+        if access == Access::Alone {
+            collections.make_own(clock.now()).await?;
+        }
         Ok(Self::new(Services {
             config,
             clock,

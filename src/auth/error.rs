@@ -60,6 +60,15 @@ pub enum Error {
     /// 400: the second factor does not follow the first.
     #[error("{0}")]
     SecondFactor(&'static str),
+    /// 400: the code of an authenticator, or the recovery code, is not good, or not any more; or there is none.
+    #[error("Invalid or used code.")]
+    Factor,
+    /// 403: it takes more than a token.
+    #[error("Sign in again, or send the password, to do this.")]
+    Stale,
+    /// 500: a secret cannot be kept or read.
+    #[error("a secret cannot be kept or read: {0}")]
+    Secret(String),
     /// 400: the code is not, or not any more, good.
     #[error("Invalid or expired OTP.")]
     Code,

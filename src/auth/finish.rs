@@ -22,6 +22,8 @@ pub enum Method {
     Otp,
     /// A provider.
     OAuth2,
+    /// An authenticator app.
+    Totp,
 }
 
 impl Method {
@@ -32,6 +34,7 @@ impl Method {
             Self::Password => "password",
             Self::Otp => "otp",
             Self::OAuth2 => "oauth2",
+            Self::Totp => "totp",
         }
     }
 
@@ -42,6 +45,8 @@ impl Method {
             Self::Password => Context::Password,
             Self::Otp => Context::Otp,
             Self::OAuth2 => Context::OAuth2,
+            // Rules know the contexts of the contract; this way in is always a second one.
+            Self::Totp => Context::Default,
         }
     }
 }
@@ -51,8 +56,17 @@ impl Method {
 pub enum Outcome {
     /// The answer with record and token, encoded.
     Session(Vec<u8>),
-    /// Another factor is wanted: the id under which it is expected.
-    SecondFactor(String),
+    /// Another factor is wanted.
+    SecondFactor(Wanted),
+}
+
+/// The factor that is still missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The id under which it is expected.
+    pub id: String,
+    /// The only ones that do; empty for any other than the first.
+    pub methods: Vec<&'static str>,
 }
 
 /// What a proven record asks for.
@@ -79,14 +93,13 @@ impl Auth {
         let record = proof.record.clone();
         let wants_second = proof.method.is_some();
         let judged = asker.clone();
-        let second = self
-            .store()
-            .read(move |tx| {
-                check_rule(tx, &judged, &record)?;
-                Ok::<_, Error>(wants_second && mfa::applies(tx, &judged, &record)?)
-            })
-            .await?;
-        if second && let Some(wanted) = self.second_factor(&asker, &proof).await? {
+        let second = self.store().read(move |tx| {
+            check_rule(tx, &judged, &record)?;
+            Ok::<_, Error>(wants_second && mfa::applies(tx, &judged, &record)?)
+        });
+        if second.await?
+            && let Some(wanted) = self.second_factor(&asker, &proof).await?
+        {
             return Ok(Outcome::SecondFactor(wanted));
         }
         if let Some(device) = self.note(&asker, &proof).await? {
@@ -97,6 +110,9 @@ impl Auth {
             Some(token) => token.clone(),
             None => service::session_token(&proof.record, now).ok_or(Error::Failed)?,
         };
+        if proof.method.is_some() {
+            self.recent().note(&token, now);
+        }
         let (record, meta) = (proof.record, proof.meta);
         // The answer shows the record as it sees itself.
         let own = Call {
@@ -121,7 +137,7 @@ impl Auth {
         Ok(())
     }
 
-    async fn second_factor(&self, call: &Call, proof: &Proof) -> Result<Option<String>, Error> {
+    async fn second_factor(&self, call: &Call, proof: &Proof) -> Result<Option<Wanted>, Error> {
         let Some(method) = proof.method else {
             return Ok(None);
         };

@@ -2,8 +2,8 @@
 //! takes the row away in the same transaction, so that it serves once.
 
 use super::error::Error;
-use super::finish::Method;
-use super::rows;
+use super::finish::{Method, Wanted};
+use super::{authenticator, rows};
 use crate::call::Call;
 use crate::expr::Guard;
 use crate::kit::time::Timestamp;
@@ -12,13 +12,19 @@ use crate::schema::Record;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
 const ROWS: &str = "_mfas";
+/// Seconds between the factors where the collection does not say.
+const DEFAULT_SECS: i64 = 600;
 
-/// Whether `record` needs two factors. A rule that cannot be judged denies.
+/// Whether `record` needs two factors: because it has an authenticator, or its collection says so. A rule that cannot
+/// be judged denies.
 pub(super) fn applies(tx: &ReadTx<'_>, call: &Call, record: &Record) -> Result<bool, Error> {
     let collection = record.collection();
     let Some(options) = collection.auth().map(|auth| &auth.mfa) else {
         return Ok(false);
     };
+    if authenticator::is_set_up(tx, record)? {
+        return Ok(true);
+    }
     if !options.enabled || options.rule.is_empty() {
         return Ok(options.enabled);
     }
@@ -29,6 +35,16 @@ pub(super) fn applies(tx: &ReadTx<'_>, call: &Call, record: &Record) -> Result<b
     access::holds(tx, call, &filter, record).map_err(|_| Error::Failed)
 }
 
+/// The methods of which one must be the second; none for any. Whoever set an authenticator up wants it to be asked for: a
+/// mailed code would open the account to whoever reads the mail.
+fn only(tx: &ReadTx<'_>, record: &Record) -> Result<Vec<&'static str>, Error> {
+    Ok(if authenticator::is_set_up(tx, record)? {
+        vec![Method::Totp.as_str()]
+    } else {
+        Vec::new()
+    })
+}
+
 /// One factor was proven. Gives the id under which another is expected, or nothing when this was the second one. The
 /// inner result is an answer that keeps what was written.
 pub(super) fn step(
@@ -37,25 +53,30 @@ pub(super) fn step(
     method: Method,
     id: &str,
     now: Timestamp,
-) -> Result<Result<Option<String>, Error>, Error> {
+) -> Result<Result<Option<Wanted>, Error>, Error> {
     let expired = || Error::SecondFactor("Invalid or expired MFA session.");
     let collection = tx
         .catalog()
         .find_exact(ROWS)
         .cloned()
         .ok_or(Error::Failed)?;
+    let strong = only(tx, record)?;
     if id.is_empty() {
         let row = rows::fresh(&collection, record, &[("method", method.as_str())], now);
         tx.insert(&row)?;
-        return Ok(Ok(Some(row.id().to_owned())));
+        return Ok(Ok(Some(Wanted {
+            id: row.id().to_owned(),
+            methods: strong,
+        })));
     }
     let Some(row) = tx.find(&collection, id)? else {
         return Ok(Err(expired()));
     };
-    let duration = record
-        .collection()
-        .auth()
-        .map_or(0, |auth| auth.mfa.duration);
+    let duration = match record.collection().auth().map(|auth| auth.mfa.duration) {
+        // A collection that wants no second factor need not say how long one may take.
+        None | Some(..=0) => DEFAULT_SECS,
+        Some(secs) => secs,
+    };
     if rows::is_older(&row, duration, now) {
         tx.delete(&row)?;
         return Ok(Err(expired()));
@@ -63,7 +84,8 @@ pub(super) fn step(
     if !rows::is_of(&row, record) {
         return Ok(Err(Error::SecondFactor("Invalid MFA session.")));
     }
-    if row.text("method") == method.as_str() {
+    let is_wanted = strong.is_empty() || strong.contains(&method.as_str());
+    if row.text("method") == method.as_str() || !is_wanted {
         return Ok(Err(Error::SecondFactor(
             "A different authentication method is required.",
         )));

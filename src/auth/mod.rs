@@ -1,6 +1,7 @@
 //! Who people are: passwords, tokens, sign-in and what ends it. One file per flow; every session begins in `finish`.
 
 mod alert;
+mod authenticator;
 mod avatar;
 mod callers;
 mod email_change;
@@ -20,16 +21,19 @@ mod otp_request;
 pub mod password;
 mod password_reset;
 pub mod provider;
+mod recent;
 mod rows;
 mod service;
 mod sign_in;
 mod test_mail;
 mod throttle;
 pub mod token;
+mod totp;
 mod verification;
 
+pub use authenticator::Setup;
 pub use error::Error;
-pub use finish::{Method, Outcome};
+pub use finish::{Method, Outcome, Wanted};
 pub use letters::Quietly;
 pub use methods::Methods;
 pub use oauth2::OAuth2Form;

@@ -123,7 +123,10 @@ mod tests {
             r#"{{"name":{{"firstName":"{}"}}}}"#,
             "x".repeat(APPLE_NAME_BYTES_MAX + 1)
         );
-        names.keep("long", &long, NOW.plus_millis(APPLE_NAME_MILLIS));
-        assert_eq!(names.0.lock().len(), 0);
+        let later = NOW.plus_millis(APPLE_NAME_MILLIS);
+        names.keep("long", &long, later);
+        assert_eq!(names.take("long", later), None);
+        names.keep("late", user, later);
+        assert_eq!(names.0.lock().len(), 1);
     }
 }

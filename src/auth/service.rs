@@ -7,6 +7,7 @@ use super::invented::Invented;
 use super::oauth2_return::Names;
 use super::password::Passwords;
 use super::provider::Providers;
+use super::recent::Recent;
 use super::throttle::Throttle;
 use super::token::{self, Claims, Purpose};
 use crate::call::{Actor, Identity};
@@ -36,6 +37,7 @@ struct Inner {
     outbound: Outbound,
     providers: Providers,
     names: Names,
+    recent: Recent,
 }
 
 impl Auth {
@@ -66,6 +68,7 @@ impl Auth {
             providers: Providers::new(outbound.clone()),
             outbound,
             names: Names::default(),
+            recent: Recent::default(),
         }))
     }
 
@@ -128,6 +131,11 @@ impl Auth {
     /// The codes that unknown people were promised.
     pub(super) fn invented(&self) -> &Invented {
         &self.0.invented
+    }
+
+    /// Tokens that a sign-in gave lately.
+    pub(super) fn recent(&self) -> &Recent {
+        &self.0.recent
     }
 
     /// The counts of failed sign-ins.

@@ -33,9 +33,10 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Store(error) => error.into(),
-            OpenError::Settings(_) | OpenError::Threads(_) | OpenError::Authorities(..) => {
-                Self::Message(error.to_string())
-            }
+            OpenError::Settings(_)
+            | OpenError::Collections(_)
+            | OpenError::Threads(_)
+            | OpenError::Authorities(..) => Self::Message(error.to_string()),
         }
     }
 }

@@ -4,9 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use super::Error;
 use crate::call::Call;
-use crate::expr::Guard;
+use crate::expr::{BindError, Catalog, Filter, Guard};
 use crate::records::ListQuery;
 use crate::schema::field::blank_kind;
+use crate::schema::system;
 use crate::schema::{Collection, CollectionId, Field, Kind, write_json};
 use crate::store::{Page, ReadTx, Select};
 
@@ -31,6 +32,18 @@ static TABLE: LazyLock<Arc<Collection>> = LazyLock::new(|| {
     })
 });
 
+/// Whether our own system collections are left out: clients of PocketBase count what they see.
+fn own_are_hidden(call: &Call) -> bool {
+    call.query("own") != Some("1")
+}
+
+/// The condition that a collection is none of [`system::OWN`].
+fn theirs(catalog: &Catalog) -> Result<Filter, BindError> {
+    let conditions = system::OWN.map(|name| format!("name != '{name}'"));
+    let text = format!("system = false || ({})", conditions.join(" && "));
+    catalog.filter(&TABLE, &text, Guard::Trusted)
+}
+
 /// One page, encoded.
 pub(super) fn list(tx: &ReadTx<'_>, call: &Call) -> Result<Vec<u8>, Error> {
     let query = ListQuery::of(call).map_err(|error| Error::BadQuery(error.to_string()))?;
@@ -43,7 +56,7 @@ pub(super) fn list(tx: &ReadTx<'_>, call: &Call) -> Result<Vec<u8>, Error> {
         return Err(Error::BadQuery("no such field".to_owned()));
     }
     let catalog = tx.catalog();
-    let bad = |error: crate::expr::BindError| Error::BadQuery(error.to_string());
+    let bad = |error: BindError| Error::BadQuery(error.to_string());
     let filter = match text("filter") {
         "" => None,
         text => Some(catalog.filter(&TABLE, text, Guard::Trusted).map_err(bad)?),
@@ -53,6 +66,11 @@ pub(super) fn list(tx: &ReadTx<'_>, call: &Call) -> Result<Vec<u8>, Error> {
         text => Some(catalog.sort(&TABLE, text, Guard::Trusted).map_err(bad)?),
     };
     let mut select = Select::all(catalog, call, &TABLE);
+    let filter = match (filter, own_are_hidden(call)) {
+        (filter, false) => filter,
+        (None, true) => Some(theirs(catalog).map_err(bad)?),
+        (Some(filter), true) => Some(filter.and(&theirs(catalog).map_err(bad)?)),
+    };
     select.filter = filter.as_ref();
     select.sort = sort.as_ref();
     select.page = Some(Page {

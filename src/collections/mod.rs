@@ -5,6 +5,7 @@ mod dry_run;
 mod error;
 mod import;
 mod list;
+mod own;
 mod save;
 mod service;
 

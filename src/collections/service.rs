@@ -19,7 +19,7 @@ use crate::store::{Select, Store, WriteTx};
 /// Managing collections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Collections {
-    store: Store,
+    pub(super) store: Store,
     files: Files,
     settings: Settings,
 }
@@ -239,7 +239,7 @@ impl Collections {
         self.store.read(move |tx| Ok(tx.try_view(&query)?)).await
     }
 
-    async fn alone<T: Send + 'static>(
+    pub(super) async fn alone<T: Send + 'static>(
         &self,
         f: impl FnOnce(&mut WriteTx<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {

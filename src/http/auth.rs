@@ -10,7 +10,7 @@ use super::error::Fault;
 use super::extract::{self, At, Superuser};
 use super::form::Form;
 use crate::app::App;
-use crate::auth::{CodeForm, Error, Methods, OAuth2Form, Outcome, PasswordForm, Returned};
+use crate::auth::{CodeForm, Error, Methods, OAuth2Form, Outcome, PasswordForm, Returned, Wanted};
 use crate::call::Call;
 use crate::kit::limits::BODY_BYTES_MAX;
 
@@ -176,7 +176,7 @@ pub(super) async fn impersonate(
 }
 
 /// The id of a first factor: the query's before the body's.
-fn mfa_id(call: &Call, form: &Form) -> Result<String, Fault> {
+pub(super) fn mfa_id(call: &Call, form: &Form) -> Result<String, Fault> {
     match call.query("mfaId") {
         Some(id) if !id.is_empty() => Ok(id.to_owned()),
         Some(_) | None => form.text("mfaId"),
@@ -184,24 +184,27 @@ fn mfa_id(call: &Call, form: &Form) -> Result<String, Fault> {
 }
 
 /// The call with what was submitted, for rules that look at it.
-fn with_body(call: Call, form: Form) -> Call {
+pub(super) fn with_body(call: Call, form: Form) -> Call {
     Call {
         body: form.into_map().into(),
         ..call
     }
 }
 
-fn session(call: &Call, outcome: Outcome) -> Answer {
+pub(super) fn session(call: &Call, outcome: Outcome) -> Answer {
     match outcome {
         Outcome::Session(encoded) => answer::json(call, encoded),
-        Outcome::SecondFactor(id) => Ok(second_factor(&id)),
+        Outcome::SecondFactor(wanted) => Ok(second_factor(&wanted)),
     }
 }
 
-/// 401 with the id alone: the contract's one answer of this status that is no envelope.
-fn second_factor(id: &str) -> Response<Body> {
-    let body = serde_json::json!({ "mfaId": id }).to_string();
-    let mut response = answer::picked(body);
+/// 401 with the id: the contract's one answer of this status that is no envelope. Ours is what it says of methods.
+fn second_factor(wanted: &Wanted) -> Response<Body> {
+    let mut body = serde_json::json!({ "mfaId": wanted.id });
+    if !wanted.methods.is_empty() {
+        body["methods"] = serde_json::json!(wanted.methods);
+    }
+    let mut response = answer::picked(body.to_string());
     *response.status_mut() = StatusCode::UNAUTHORIZED;
     response
 }

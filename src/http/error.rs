@@ -359,7 +359,7 @@ impl From<auth::Error> for Fault {
             Error::NotFound => Self::not_found(),
             Error::Unauthorized => Self::auth_required(),
             Error::Address => Self::forbidden().caused_by(error),
-            Error::OtherCollection(_) | Error::MethodOff(_) | Error::Rule => {
+            Error::OtherCollection(_) | Error::MethodOff(_) | Error::Rule | Error::Stale => {
                 Self::forbidden().with_message(error.to_string())
             }
             Error::Form(ref data)
@@ -375,8 +375,10 @@ impl From<auth::Error> for Fault {
             Error::Mail(_, ref cause) => Self::bad_request()
                 .with_message(error.to_string())
                 .caused_by(cause),
+            Error::Secret(_) => Self::internal(error),
             Error::Failed
             | Error::SecondFactor(_)
+            | Error::Factor
             | Error::Code
             | Error::Superusers(_)
             | Error::NoPasswords

@@ -4,6 +4,7 @@
 mod account;
 pub mod answer;
 mod auth;
+mod authenticator;
 mod batch;
 pub mod body;
 mod collections;
@@ -115,6 +116,26 @@ fn routes(app: App) -> Router {
         .route(
             "/api/oauth2-redirect",
             get(auth::come_back).post(auth::come_back),
+        )
+        .route(
+            "/api/collections/{collection}/auth-with-totp",
+            post(authenticator::sign_in),
+        )
+        .route(
+            "/api/collections/{collection}/totp/setup",
+            post(authenticator::set_up),
+        )
+        .route(
+            "/api/collections/{collection}/totp/confirm",
+            post(authenticator::confirm),
+        )
+        .route(
+            "/api/collections/{collection}/totp/recovery-codes",
+            post(authenticator::renew),
+        )
+        .route(
+            "/api/collections/{collection}/totp/remove",
+            post(authenticator::remove),
         )
         .route(
             "/api/collections/{collection}/auth-refresh",

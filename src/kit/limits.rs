@@ -300,6 +300,18 @@ pub const APPLE_NAMES_MAX: usize = 1_000;
 pub const APPLE_NAME_BYTES_MAX: usize = 1_000;
 /// Milliseconds that such a name is kept (contract-auth 2.12).
 pub const APPLE_NAME_MILLIS: i64 = 60_000;
+/// Milliseconds after a sign-in in which its token may change who gets in; later the password is asked for (403).
+pub const FRESH_SIGN_IN_MILLIS: i64 = 10 * 60 * 1000;
+/// Such tokens that are remembered; past it the oldest are not fresh any more.
+pub const FRESH_SIGN_INS_MAX: usize = 20_000;
+/// Tries at the codes of one account's authenticator in [`FACTOR_TRIES_WINDOW_MILLIS`], from all addresses; past it 429.
+pub const FACTOR_TRIES_MAX: u32 = 10;
+/// Milliseconds in which such tries are counted.
+pub const FACTOR_TRIES_WINDOW_MILLIS: i64 = 5 * 60 * 1000;
+/// Seconds in which setting up an authenticator or a passkey must be confirmed; later it begins anew.
+pub const FACTOR_SETUP_SECS: i64 = 10 * 60;
+/// Codes that stand in for a lost authenticator.
+pub const RECOVERY_CODES: usize = 10;
 /// Seconds that clocks of providers may be off (contract-auth 2.14).
 pub const ID_TOKEN_LEEWAY_SECS: u64 = 300;
 /// Rows of a live query when it names no limit (realtime protocol).

@@ -7,8 +7,8 @@ use super::collection::{
     OAuth2Options, OtpOptions, PasswordAuth, Rules, TokenOptions, ViewOptions,
 };
 use super::field::{
-    AutodateOptions, DomainOptions, Field, FieldKind, FileOptions, PasswordOptions, Pattern,
-    TextOptions,
+    AutodateOptions, DomainOptions, Field, FieldKind, FileOptions, NumberOptions, PasswordOptions,
+    Pattern, TextOptions,
 };
 use super::templates;
 use crate::kit::id;
@@ -277,6 +277,45 @@ pub fn fresh(now: Timestamp) -> Vec<Collection> {
         superusers(),
         users(),
     ];
+    for collection in &mut collections {
+        collection.created = now.to_text();
+        collection.updated = now.to_text();
+    }
+    collections
+}
+
+/// Names of the system collections that PocketBase does not have.
+pub const OWN: [&str; 1] = ["_totps"];
+
+/// Whether a collection is one that PocketBase does not have.
+#[must_use]
+pub fn is_own(collection: &Collection) -> bool {
+    collection.system && OWN.contains(&collection.name.as_str())
+}
+
+/// The collections of [`OWN`]. Their fields are of PocketBase's kinds, so that it can open the directory.
+#[must_use]
+pub fn own(now: Timestamp) -> Vec<Collection> {
+    // The kind whose values leave by no way, not even to superusers.
+    let secret = |name: &str| Field {
+        hidden: true,
+        ..Field::new(name, FieldKind::Password(PasswordOptions::default()))
+    };
+    let number = |name: &str| Field {
+        hidden: true,
+        ..Field::new(name, FieldKind::Number(NumberOptions::default()))
+    };
+    let mut collections = vec![owned(
+        "_totps",
+        vec![
+            secret("secret"),
+            secret("recovery"),
+            Field::new("confirmed", FieldKind::Bool),
+            number("lastStep"),
+        ],
+        &["CREATE UNIQUE INDEX `idx_totps_record` ON `_totps` (collectionRef, recordRef)"],
+        false,
+    )];
     for collection in &mut collections {
         collection.created = now.to_text();
         collection.updated = now.to_text();

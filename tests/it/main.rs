@@ -12,6 +12,7 @@ mod support;
 mod account;
 mod architecture;
 mod auth;
+mod authenticator;
 mod batch;
 mod cascade;
 mod collections;

@@ -78,7 +78,39 @@ struct Inner {
     watch: parking_lot::Mutex<Option<Task>>,
 }
 
+/// Marks of secrets outside the settings document.
+const SEALED: &str = "sealed:";
+const PLAIN: &str = "plain:";
+
 impl Settings {
+    /// A secret as it is kept elsewhere than in the settings: under their key, where there is one.
+    ///
+    /// # Errors
+    /// [`Error::Encryption`].
+    pub fn seal(&self, plain: &str) -> Result<String, Error> {
+        match &self.0.key {
+            Some(key) => Ok(SEALED.to_owned() + &crypt::seal(key.reveal(), plain.as_bytes())?),
+            None => Ok(PLAIN.to_owned() + plain),
+        }
+    }
+
+    /// What [`Settings::seal`] was given, with or without today's key.
+    ///
+    /// # Errors
+    /// [`Error::Encryption`] when the key is missing or another one.
+    pub fn unseal(&self, stored: &str) -> Result<String, Error> {
+        if let Some(plain) = stored.strip_prefix(PLAIN) {
+            return Ok(plain.to_owned());
+        }
+        let opened = match (stored.strip_prefix(SEALED), &self.0.key) {
+            (Some(sealed), Some(key)) => crypt::open(key.reveal(), sealed)?,
+            _ => None,
+        };
+        opened
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(|| Error::Encryption("a secret is kept under another key".to_owned()))
+    }
+
     /// Reads the settings of `store`; a directory without any gets those of a fresh one. `key` is what they are
     /// encrypted with, `key_name` the variable it came from.
     ///
