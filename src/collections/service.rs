@@ -8,13 +8,13 @@ use super::{Error, dry_run, import, list};
 use crate::call::Call;
 use crate::files::{Files, RecordKey};
 use crate::kit::json::JsonMap;
-use crate::kit::limits::WRITE_ALONE_SECS_MAX;
+use crate::kit::limits::{TRUNCATE_STEP, WRITE_ALONE_SECS_MAX};
 use crate::ops::Settings;
 use crate::records;
 use crate::records::remove::{Gone, remove};
 use crate::schema::view::ViewQuery;
 use crate::schema::{Collection, Draft, DraftError, Kind};
-use crate::store::{Select, Store, WriteTx};
+use crate::store::{Page, Select, Store, WriteTx};
 
 /// Managing collections. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -163,13 +163,23 @@ impl Collections {
                     return Err(Error::TruncateView);
                 }
                 let mut gone = Gone::default();
-                for record in tx.select(&Select::all(&catalog, &call, collection))? {
-                    remove(tx, &call, &record, &mut gone).map_err(|error| match error {
-                        records::Error::Store(error) => Error::Store(error),
-                        _ => Error::Truncate,
-                    })?;
+                let mut first = Select::all(&catalog, &call, collection);
+                first.page = Some(Page {
+                    offset: 0,
+                    limit: TRUNCATE_STEP,
+                });
+                loop {
+                    let records = tx.select(&first)?;
+                    if records.is_empty() {
+                        return Ok(gone);
+                    }
+                    for record in records {
+                        remove(tx, &call, &record, &mut gone).map_err(|error| match error {
+                            records::Error::Store(error) => Error::Store(error),
+                            _ => Error::Truncate,
+                        })?;
+                    }
                 }
-                Ok(gone)
             })
             .await?;
         for (collection, id) in &gone.folders {

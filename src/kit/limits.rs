@@ -178,8 +178,18 @@ pub const WRITE_QUEUE_MAX: usize = 1_000;
 pub const WRITE_GROUP_MAX: usize = 128;
 /// Reads waiting for a reader; past it 503 with `Retry-After`.
 pub const READ_QUEUE_MAX: usize = 4_000;
+/// Milliseconds that the oldest waiting write may have waited when another one comes; past it that one is answered 503
+/// with `Retry-After` at once: a queue that does not move is not made longer.
+pub const WRITE_QUEUE_MILLIS_MAX: u64 = 1_000;
 /// Seconds a write may wait for its turn; past it 503 with `Retry-After`.
 pub const WRITE_WAIT_SECS_MAX: u64 = 10;
+/// Bytes of record images that one transaction holds for those who listen; past it they read the log.
+pub const CHANGE_IMAGES_BYTES_MAX: u64 = 8 << 20;
+/// Records that a deletion may take along as one of a group of writes; past it, it is begun anew in a transaction of its
+/// own.
+pub const CASCADE_SHARED_MAX: usize = 500;
+/// Records that a truncation reads at a time.
+pub const TRUNCATE_STEP: u64 = 500;
 /// Seconds to wait for another process that holds the database's lock (contract-auth 8.2).
 pub const LOCK_WAIT_SECS_MAX: u64 = 10;
 /// Bytes that SQLite may hold for all connections together before it reuses pages instead of asking for more.

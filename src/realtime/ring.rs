@@ -51,7 +51,7 @@ impl Ring {
             state.bytes += size_bytes(change);
             state.changes.push_back(change.clone());
         }
-        if state.bytes > CHANGE_RING_BYTES_MAX {
+        if state.bytes > CHANGE_RING_BYTES_MAX || !group.whole {
             state.changes.clear();
             state.bytes = 0;
             state.lost = true;

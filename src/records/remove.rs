@@ -28,9 +28,25 @@ pub fn remove(
     record: &Record,
     gone: &mut Gone,
 ) -> Result<(), Error> {
+    remove_within(tx, call, record, gone, usize::MAX).map(drop)
+}
+
+/// As [`remove`], and stops when more than `most` records would go or change; whether it came to the end. If it did
+/// not, the transaction must not be kept.
+///
+/// # Errors
+/// As [`remove`].
+pub(super) fn remove_within(
+    tx: &mut WriteTx<'_>,
+    call: &Call,
+    record: &Record,
+    gone: &mut Gone,
+    most: usize,
+) -> Result<bool, Error> {
     // Cascades may be as long as chains of records are: a list of work, not recursion. It holds ids, not records, so
     // that a hundred thousand of them are a few megabytes.
     let mut waiting = vec![pending(record)];
+    let mut left = most;
     while let Some((collection, id)) = waiting.pop() {
         // Reached twice, by two references: the second time there is nothing to do.
         let Some(record) = tx.find(&collection, &id)? else {
@@ -45,9 +61,13 @@ pub fn remove(
                 waiting.extend(owned.iter().map(pending));
             }
         }
-        release(tx, call, &record, &mut waiting)?;
+        let met = release(tx, call, &record, &mut waiting, left)?;
+        let Some(rest) = left.checked_sub(met) else {
+            return Ok(false);
+        };
+        left = rest;
     }
-    Ok(())
+    Ok(true)
 }
 
 type Pending = (Arc<Collection>, CompactString);
@@ -79,13 +99,15 @@ fn note_files(record: &Record, gone: &mut Gone) {
     }
 }
 
-/// Sees to the records that refer to `gone`: some are unlinked, some must go too.
+/// Sees to the records that refer to `gone`: some are unlinked, some must go too. How many there were; when they are more
+/// than `most`, some were left as they are.
 fn release(
     tx: &mut WriteTx<'_>,
     call: &Call,
     gone: &Record,
     waiting: &mut Vec<Pending>,
-) -> Result<(), Error> {
+    most: usize,
+) -> Result<usize, Error> {
     let mut referrers: Vec<(Arc<Collection>, usize)> = tx
         .catalog()
         .referrers(&gone.collection().id)
@@ -93,35 +115,28 @@ fn release(
         .map(|(collection, field)| (Arc::clone(collection), field))
         .collect();
     referrers.sort_by(|a, b| a.0.name.cmp(&b.0.name).then(a.1.cmp(&b.1)));
+    let mut met = 0;
     for (collection, field) in referrers {
-        release_field(tx, call, gone.id(), &collection, field, waiting)?;
-    }
-    Ok(())
-}
-
-fn release_field(
-    tx: &mut WriteTx<'_>,
-    call: &Call,
-    id: &str,
-    collection: &Arc<Collection>,
-    field: usize,
-    waiting: &mut Vec<Pending>,
-) -> Result<(), Error> {
-    let found = tx.referring_ids(&Referring {
-        catalog: tx.catalog(),
-        call,
-        collection,
-        field,
-        ids: &[id],
-        filter: None,
-        limit: usize::MAX,
-    })?;
-    for referrer in found {
-        if let Some(record) = tx.find(collection, &referrer)? {
-            unlink(tx, call, id, &record, field, waiting)?;
+        let found = tx.referring_ids(&Referring {
+            catalog: tx.catalog(),
+            call,
+            collection: &collection,
+            field,
+            ids: &[gone.id()],
+            filter: None,
+            limit: most.saturating_add(1),
+        })?;
+        met += found.len();
+        if met > most {
+            break;
+        }
+        for referrer in found {
+            if let Some(record) = tx.find(&collection, &referrer)? {
+                unlink(tx, call, gone.id(), &record, field, waiting)?;
+            }
         }
     }
-    Ok(())
+    Ok(met)
 }
 
 /// Takes `id` out of one record, or sends the record after it.

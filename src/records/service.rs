@@ -17,8 +17,9 @@ use crate::auth::{Passwords, Throttle};
 use crate::call::Call;
 use crate::files::{Files, Pending};
 use crate::kit::limits::{
-    BODY_BYTES_MAX, EDITOR_BYTES_DEFAULT, FILE_BYTES_DEFAULT, GUESS_CLIENTS_MAX,
-    GUESS_DELAY_MILLIS_MAX, GUESS_WINDOW_MILLIS, JSON_BYTES_DEFAULT,
+    BODY_BYTES_MAX, CASCADE_SHARED_MAX, EDITOR_BYTES_DEFAULT, FILE_BYTES_DEFAULT,
+    GUESS_CLIENTS_MAX, GUESS_DELAY_MILLIS_MAX, GUESS_WINDOW_MILLIS, JSON_BYTES_DEFAULT,
+    WRITE_ALONE_SECS_MAX,
 };
 use crate::schema::{Action, Collection, FieldKind, Record};
 use crate::store::{Store, StoreError, WriteTx};
@@ -271,12 +272,28 @@ impl Records {
         if collection.is_view() {
             return Err(Error::ReadOnly);
         }
-        let (asker, id) = (call.clone(), CompactString::from(id));
-        let collection = Arc::clone(collection);
-        let gone = self
+        let (asker, wanted) = (call.clone(), CompactString::from(id));
+        let table = Arc::clone(collection);
+        let shared = self
             .store
-            .write(move |tx| delete(tx, &asker, &collection, &id))
-            .await?;
+            .write(move |tx| {
+                let gone = delete_within(tx, &asker, &table, &wanted, CASCADE_SHARED_MAX)?;
+                gone.ok_or(Undone::Large)
+            })
+            .await;
+        let gone = match shared {
+            Ok(gone) => gone,
+            Err(Undone::Failed(error)) => return Err(error),
+            // Others would wait for all of it: it is begun anew where it can be interrupted.
+            Err(Undone::Large) => {
+                let (asker, id) = (call.clone(), CompactString::from(id));
+                let collection = Arc::clone(collection);
+                let deadline = Duration::from_secs(WRITE_ALONE_SECS_MAX);
+                self.store
+                    .write_alone(deadline, move |tx| delete(tx, &asker, &collection, &id))
+                    .await?
+            }
+        };
         self.dispose(gone);
         Ok(())
     }
@@ -334,14 +351,45 @@ pub fn delete(
     collection: &Arc<Collection>,
     id: &str,
 ) -> Result<Gone, Error> {
+    let gone = delete_within(tx, call, collection, id, usize::MAX)?;
+    Ok(gone.unwrap_or_default())
+}
+
+/// As [`delete`]; nothing when more than `most` records would go along, and the transaction must not be kept.
+fn delete_within(
+    tx: &mut WriteTx<'_>,
+    call: &Call,
+    collection: &Arc<Collection>,
+    id: &str,
+    most: usize,
+) -> Result<Option<Gone>, Error> {
     let gate = access::gate(tx.catalog(), call, collection, Action::Delete)?;
     let record = tx.find(collection, id)?.ok_or(Error::NotFound)?;
     if !gate.admits(tx, call, &record)? {
         return Err(Error::NotFound);
     }
     let mut gone = Gone::default();
-    remove::remove(tx, call, &record, &mut gone)?;
-    Ok(gone)
+    let whole = remove::remove_within(tx, call, &record, &mut gone, most)?;
+    Ok(whole.then_some(gone))
+}
+
+/// Why a deletion that shares its COMMIT with others was undone.
+enum Undone {
+    /// It takes too much along.
+    Large,
+    Failed(Error),
+}
+
+impl From<Error> for Undone {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<StoreError> for Undone {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 /// Who got how many empty answers under a rule and a filter lately: guesses are slowed down (contract 5.2).

@@ -88,6 +88,9 @@ impl ChangeKind {
 pub struct CommitGroup {
     /// Never empty.
     pub changes: Vec<Change>,
+    /// Whether each changed record is among them. What changed more than memory should hold is told as
+    /// [`ChangeKind::Touched`] only: the log has the records.
+    pub whole: bool,
 }
 
 /// An entry of the log as it is stored: what a reader of the past gets.

@@ -92,9 +92,27 @@ pub(super) enum Job {
     Close,
 }
 
+/// What a transaction of a member leaves behind, besides its answer.
+pub(super) struct Left {
+    /// To go on with.
+    pub(super) catalog: Arc<Catalog>,
+    /// What listeners are told.
+    pub(super) changes: Vec<Change>,
+    /// Entries in the log, and their bytes.
+    pub(super) entries: u64,
+    pub(super) bytes: u64,
+    /// Whether some entries are not among the changes.
+    pub(super) partial: bool,
+}
+
 /// Members that share a COMMIT.
 #[derive(Default)]
 pub(super) struct Group {
+    /// Entries in the log, and their bytes.
+    pub(super) entries: u64,
+    pub(super) bytes: u64,
+    /// Set when a member changed more than its images may take.
+    pub(super) partial: bool,
     /// Set when the schema changed.
     pub(super) catalog: Option<Arc<Catalog>>,
     /// In order.
@@ -106,7 +124,17 @@ pub(super) struct Group {
 
 impl Group {
     /// Takes over what a member leaves behind.
-    pub(super) fn keep(&mut self, done: Done, catalog: Arc<Catalog>, changes: Vec<Change>) {
+    pub(super) fn keep(&mut self, done: Done, left: Left) {
+        let Left {
+            catalog,
+            changes,
+            entries,
+            bytes,
+            partial,
+        } = left;
+        self.entries += entries;
+        self.bytes += bytes;
+        self.partial |= partial;
         if changes
             .iter()
             .any(|change| matches!(change.kind, ChangeKind::Schema { .. }))
@@ -121,6 +149,16 @@ impl Group {
     pub(super) fn answer_all(self, with: impl Fn() -> Result<(), StoreError>) {
         for answer in self.answers {
             answer(with());
+        }
+    }
+}
+
+impl Job {
+    /// Since when it waits, where somebody waits for it.
+    pub(super) fn since(&self) -> Option<Instant> {
+        match self {
+            Self::Member { since, .. } | Self::Alone { since, .. } => Some(*since),
+            Self::Look | Self::Close => None,
         }
     }
 }

@@ -122,6 +122,7 @@ impl Store {
             listeners: RwLock::default(),
             head: AtomicU64::new(0),
             clock: options.clock.clone(),
+            waiting: Mutex::default(),
         });
         let (jobs, queue) = bounded(limits::WRITE_QUEUE_MAX);
         let writer = Writer::new(link, queue.clone(), Arc::clone(&shared))?;
@@ -308,10 +309,17 @@ impl Store {
     }
 
     fn submit(&self, job: Job) -> Result<(), StoreError> {
+        let since = job.since();
+        let mut waiting = self.0.shared.waiting.lock();
+        if since.is_some() && !Shared::is_moving(&waiting) {
+            return Err(StoreError::Busy);
+        }
         self.0.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => StoreError::Closed,
-        })
+        })?;
+        waiting.extend(since);
+        Ok(())
     }
 
     /// Called on the writer thread after each COMMIT and before anybody is answered: must be quick and never block.

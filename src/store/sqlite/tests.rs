@@ -291,6 +291,42 @@ async fn a_closed_store_says_so() {
 }
 
 #[tokio::test]
+async fn a_queue_that_does_not_move_is_not_made_longer() {
+    use futures_util::FutureExt;
+    let dir = Dir::new();
+    let store = with_posts(&dir).await;
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let mut blocker = Box::pin(store.write(move |_| {
+        held.recv().ok();
+        Ok::<_, StoreError>(())
+    }));
+    assert!((&mut blocker).now_or_never().is_none());
+    let record = post("a", "waiting");
+    let mut waiting = Box::pin(store.write(move |tx| tx.insert(&record)));
+    assert!((&mut waiting).now_or_never().is_none());
+
+    let began = std::time::Instant::now();
+    loop {
+        let late = store.write(|_| Ok::<_, StoreError>(()));
+        if let Some(answer) = late.now_or_never() {
+            assert!(matches!(answer, Err(StoreError::Busy)));
+            break;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "nobody was refused"
+        );
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    assert!(began.elapsed() > Duration::from_millis(500));
+
+    hold.send(()).unwrap();
+    blocker.await.unwrap();
+    waiting.await.unwrap();
+    store.write(|_| Ok::<_, StoreError>(())).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_member_that_ends_the_transaction_takes_no_success_with_it() {
     let dir = Dir::new();
     let store = with_posts(&dir).await;

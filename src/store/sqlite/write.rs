@@ -6,9 +6,11 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::ReadTx;
+use super::job::Left;
 use super::log;
 use super::row::{bind, bind_cell};
 use crate::expr::Catalog;
+use crate::kit::limits;
 use crate::kit::sql::Sql;
 use crate::kit::time::Timestamp;
 use crate::kit::value::{Cell, Value};
@@ -24,6 +26,10 @@ pub struct WriteTx<'a> {
     /// Place of its first entry, which names the transaction.
     first: u64,
     changes: Vec<Change>,
+    /// Bytes of its entries.
+    bytes: u64,
+    /// Collections of changes whose images were let go.
+    untold: Vec<CollectionId>,
 }
 
 impl<'a> Deref for WriteTx<'a> {
@@ -47,12 +53,29 @@ impl<'a> WriteTx<'a> {
             next,
             first: next,
             changes: Vec::new(),
+            bytes: 0,
+            untold: Vec::new(),
         }
     }
 
-    /// What it leaves behind: the catalog to go on with and its changes.
-    pub(super) fn finish(self) -> (Arc<Catalog>, Vec<Change>) {
-        (self.read.catalog, self.changes)
+    /// What it leaves behind.
+    pub(super) fn finish(mut self) -> Left {
+        let partial = !self.untold.is_empty();
+        for collection in std::mem::take(&mut self.untold) {
+            self.changes.push(Change {
+                position: Position(self.next - 1),
+                tx: self.first,
+                time: self.now,
+                kind: ChangeKind::Touched { collection },
+            });
+        }
+        Left {
+            catalog: self.read.catalog,
+            changes: self.changes,
+            entries: self.next - self.first,
+            bytes: self.bytes,
+            partial,
+        }
     }
 
     /// The instant of this transaction in the log.
@@ -255,7 +278,27 @@ impl<'a> WriteTx<'a> {
         };
         log::append(self.connection(), &change, undo)?;
         self.next += 1;
+        self.bytes += log::size(&change);
         self.changes.push(change);
+        if self.bytes > limits::CHANGE_IMAGES_BYTES_MAX {
+            self.let_images_go();
+        }
         Ok(())
+    }
+
+    /// Keeps of the changes of records no more than which collections they are of: a transaction may change far more
+    /// than memory should hold.
+    fn let_images_go(&mut self) {
+        let mut untold = std::mem::take(&mut self.untold);
+        self.changes.retain(|change| {
+            let Some((collection, _)) = change.kind.subject() else {
+                return true;
+            };
+            if !untold.contains(&collection) {
+                untold.push(collection);
+            }
+            false
+        });
+        self.untold = untold;
     }
 }

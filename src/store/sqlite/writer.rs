@@ -5,6 +5,7 @@
 //! answered [`StoreError::Busy`] (their work is undone, and a closure that ran cannot run again), and those still
 //! waiting run in a new transaction. Nobody is told of a success that is not on the disk.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::{Mutex, RwLock};
 
 use super::connection::Link;
-use super::job::{Done, Group, Job, Member, still_wanted};
+use super::job::{Done, Group, Job, Left, Member, still_wanted};
 use super::log;
 use super::{WriteTx, schema_rows};
 use crate::expr::Catalog;
@@ -43,6 +44,23 @@ pub(super) struct Shared {
     /// Place of the newest committed entry.
     pub(super) head: AtomicU64,
     pub(super) clock: Clock,
+    /// Since when each write waits that was not begun yet, the oldest first.
+    pub(super) waiting: Mutex<VecDeque<Instant>>,
+}
+
+impl Shared {
+    /// Whether the queue moves: a write that comes now will have its turn.
+    pub(super) fn is_moving(waiting: &VecDeque<Instant>) -> bool {
+        let most = Duration::from_millis(limits::WRITE_QUEUE_MILLIS_MAX);
+        waiting.front().is_none_or(|since| since.elapsed() <= most)
+    }
+
+    /// `job` has left the queue.
+    fn begun(&self, job: &Job) {
+        if job.since().is_some() {
+            self.waiting.lock().pop_front();
+        }
+    }
 }
 
 /// Where the writer is found, by its thread and by callers with a short write and nobody before them. Empty once closed.
@@ -59,6 +77,9 @@ pub(super) fn run(desk: &Desk, jobs: &Receiver<Job>) {
         };
         let mut desk = desk.lock();
         let Some(writer) = desk.as_mut() else { break };
+        if let Some(job) = &job {
+            writer.shared.begun(job);
+        }
         let goes_on = match job {
             Some(job) => writer.work(job),
             None => {
@@ -174,7 +195,11 @@ impl Writer {
             }
             members += 1;
             if members < limits::WRITE_GROUP_MAX {
-                match self.jobs.try_recv() {
+                let next = self.jobs.try_recv();
+                if let Ok(job) = &next {
+                    self.shared.begun(job);
+                }
+                match next {
                     Ok(Job::Member { member, since }) => waiting = Some((member, since)),
                     Ok(other) => left_over = Some(other),
                     Err(_) => {}
@@ -194,7 +219,7 @@ impl Writer {
             member.refuse(error);
             return;
         }
-        let (done, catalog, changes) = self.call(group, member);
+        let (done, left) = self.call(group, member);
         let Some(done) = done else {
             self.undo_member();
             return;
@@ -205,7 +230,7 @@ impl Writer {
             return;
         }
         match self.link.step("RELEASE member") {
-            Ok(()) => group.keep(done, catalog, changes),
+            Ok(()) => group.keep(done, left),
             Err(error) => {
                 self.undo_member();
                 (done.answer)(Err(error));
@@ -241,14 +266,14 @@ impl Writer {
         if let Some(span) = deadline {
             self.link.deadline.set(span);
         }
-        let (done, catalog, changes) = self.call(&group, member);
+        let (done, left) = self.call(&group, member);
         self.link.deadline.clear();
         match done {
             Some(done) if done.keep && self.link.connection.is_autocommit() => {
                 (done.answer)(Err(StoreError::Busy));
             }
             Some(done) if done.keep => {
-                group.keep(done, catalog, changes);
+                group.keep(done, left);
                 self.commit(group);
             }
             Some(done) => {
@@ -260,16 +285,12 @@ impl Writer {
     }
 
     /// Calls a member; nothing when it panicked, whose caller learns it from the dropped answer.
-    fn call(
-        &self,
-        group: &Group,
-        member: Box<dyn Member>,
-    ) -> (Option<Done>, Arc<Catalog>, Vec<Change>) {
+    fn call(&self, group: &Group, member: Box<dyn Member>) -> (Option<Done>, Left) {
         let catalog = group
             .catalog
             .clone()
             .unwrap_or_else(|| self.shared.catalog.load_full());
-        let next = self.next + group.changes.len() as u64;
+        let next = self.next + group.entries;
         let mut tx = WriteTx::new(
             &self.link.connection,
             catalog,
@@ -277,11 +298,11 @@ impl Writer {
             self.shared.clock.now(),
         );
         let done = catch_unwind(AssertUnwindSafe(|| member.run(&mut tx)));
-        let (catalog, changes) = tx.finish();
+        let left = tx.finish();
         if done.is_err() {
             tracing::error!("a write panicked; its changes are undone");
         }
-        (done.ok(), catalog, changes)
+        (done.ok(), left)
     }
 
     /// Begins a transaction, and learns first what other processes have written.
@@ -320,14 +341,17 @@ impl Writer {
     /// Tells the world what was committed, then those who asked.
     fn publish(&mut self, group: Group) {
         let Group {
+            entries,
+            bytes,
+            partial,
             catalog,
             changes,
             answers,
             foreign,
         } = group;
-        self.next += changes.len() as u64;
-        self.untrimmed += changes.len() as u64;
-        self.log_bytes += changes.iter().map(log::size).sum::<u64>();
+        self.next += entries;
+        self.untrimmed += entries;
+        self.log_bytes += bytes;
         self.shared.head.store(self.next - 1, Ordering::Release);
         if let Some(catalog) = catalog {
             self.shared.catalog.store(catalog);
@@ -335,7 +359,10 @@ impl Writer {
         let mut all = foreign;
         all.extend(changes);
         if !all.is_empty() {
-            let commit = CommitGroup { changes: all };
+            let commit = CommitGroup {
+                changes: all,
+                whole: !partial,
+            };
             for listener in self.shared.listeners.read().iter() {
                 if catch_unwind(AssertUnwindSafe(|| listener(&commit))).is_err() {
                     tracing::error!("a listener of commits panicked");

@@ -21,7 +21,7 @@ pub(super) fn dial(t: &TestApp) -> TcpStream {
 }
 
 /// A WebSocket client.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     pub(super) raw: WebSocket<TcpStream>,
     pub(super) hello: Json,
     news: VecDeque<Json>,
@@ -29,7 +29,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn open(t: &TestApp) -> Self {
+    pub(crate) fn open(t: &TestApp) -> Self {
         let uri = format!("ws://{}/api/realtime", t.address());
         let request =
             ClientRequestBuilder::new(uri.parse().unwrap()).with_sub_protocol("burrow.v1");
@@ -82,7 +82,7 @@ impl Socket {
     }
 
     /// Subscribes, which must be granted, and gives the answer.
-    pub(super) fn subscribe(&mut self, topic: &str) -> Json {
+    pub(crate) fn subscribe(&mut self, topic: &str) -> Json {
         self.subscribe_with(json!({"topic": topic}))
     }
 
@@ -93,7 +93,7 @@ impl Socket {
     }
 
     /// The next frame that answers nothing.
-    pub(super) fn next(&mut self) -> Json {
+    pub(crate) fn next(&mut self) -> Json {
         match self.news.pop_front() {
             Some(frame) => frame,
             None => self.read(),
