@@ -6,7 +6,7 @@ SHELL := /bin/bash
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 ARGS ?=
 
-.PHONY: help run build dashboard setup test fmt clippy unit ui-check sdk e2e release
+.PHONY: help run build dashboard setup test fmt clippy unit ui-check sdk sdk-js e2e release
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,7 +25,7 @@ admin-ui/dist/index.html: $(shell find admin-ui -path admin-ui/node_modules -pru
 setup: ## Install what only the tests need, when it is missing
 	scripts/setup-tests.sh
 
-test: setup fmt clippy unit dashboard ui-check sdk e2e ## Run every check, as CI does
+test: setup fmt clippy unit dashboard ui-check sdk sdk-js e2e ## Run every check, as CI does
 
 fmt: ## Formatting
 	cargo fmt --check
@@ -43,6 +43,9 @@ sdk: unit ## The official SDK against the real binary
 	cd tests/sdk && { [ -d node_modules ] && [ node_modules -nt package-lock.json ] || { $(NPM_CI) && touch node_modules; }; }
 	cargo build
 	cd tests/sdk && BURROW_BIN=$(CURDIR)/target/debug/burrow npm test
+
+sdk-js: sdk ## The client package against the real binary, also behind nginx
+	cd sdk/js && { [ -d node_modules ] && [ node_modules -nt package-lock.json ] || { $(NPM_CI) && touch node_modules; }; } && BURROW_BIN=$(CURDIR)/target/debug/burrow npm test
 
 e2e: unit ## The dashboard in a real headless Chromium against the real binary
 	cargo build

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Installs what only the tests need and what is missing: Chromium from Debian's packages. Node packages are installed by
-# the targets that use them, exactly as their lock files say.
+# Installs what only the tests need and what is missing, from Debian's packages: Chromium and nginx. Node packages are
+# installed by the targets that use them, exactly as their lock files say.
 set -euo pipefail
 
-if ! [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; then
+missing=()
+[ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing+=(chromium fonts-dejavu-core)
+[ -x "${NGINX:-/usr/sbin/nginx}" ] || missing+=(nginx)
+
+if [ ${#missing[@]} -gt 0 ]; then
   as_root=""
   [ "$(id -u)" = 0 ] || as_root="sudo"
   $as_root apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
