@@ -26,6 +26,8 @@ pub struct App(Arc<Services>);
 pub struct Services {
     /// How the process was started.
     pub config: Config,
+    /// How it uses the directory.
+    pub access: Access,
     /// Source of time.
     pub clock: Clock,
     /// The database.
@@ -125,6 +127,7 @@ impl App {
         }
         Ok(Self::new(Services {
             config,
+            access,
             clock,
             store,
             settings,
@@ -144,6 +147,9 @@ impl App {
     pub fn close(&self) {
         self.hub.close();
         self.auth.close();
+        if self.access == Access::Alone {
+            self.files.close(&self.store);
+        }
         self.store.close();
     }
 

@@ -6,6 +6,7 @@ mod pending;
 pub mod public;
 mod service;
 pub mod sniff;
+mod sweep;
 pub mod thumb;
 mod upload;
 

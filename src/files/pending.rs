@@ -118,12 +118,13 @@ impl Pending {
 }
 
 impl Files {
-    /// Removes what a crash left behind: spooled uploads, and the blobs of unsettled notes that no record names. Call it
-    /// once, before anything is served.
+    /// Removes what a crash left behind: spooled uploads, the blobs of unsettled notes that no record names, and those that
+    /// commits have stopped naming. Call it once, before anything is served.
     ///
     /// # Errors
     /// The store's own; what the disk refuses is logged and left for the next start.
     pub async fn sweep(&self, store: &Store) -> Result<(), StoreError> {
+        self.sweep_log(store).await?;
         if let Ok(spooled) = std::fs::read_dir(self.spool()) {
             for entry in spooled.flatten() {
                 std::fs::remove_file(entry.path()).ok();

@@ -24,6 +24,8 @@ struct Inner {
     local: Local,
     spool: PathBuf,
     notes: PathBuf,
+    /// Removals that are under way.
+    removing: AtomicUsize,
     thumb_workers: Arc<Semaphore>,
     thumbs_waiting: AtomicUsize,
     /// One lock for each thumb being made, so that many requests make it once.
@@ -39,6 +41,7 @@ impl Files {
             local: Local::new(dir.join("storage")),
             spool: own.join("tmp"),
             notes: own.join("pending"),
+            removing: AtomicUsize::new(0),
             thumb_workers: Arc::new(Semaphore::new(THUMB_WORKERS_MAX)),
             thumbs_waiting: AtomicUsize::new(0),
             thumbs_making: Mutex::default(),
@@ -151,15 +154,23 @@ impl Files {
             .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
+    /// Whether nothing is being removed.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.removing.load(Ordering::SeqCst) == 0
+    }
+
     pub(super) fn in_background(
         &self,
         work: impl FnOnce(&Self) -> io::Result<()> + Send + 'static,
     ) {
         let files = self.clone();
-        let guarded = move || {
-            if let Err(error) = work(&files) {
-                tracing::warn!(%error, "files that nothing names stay behind");
+        files.0.removing.fetch_add(1, Ordering::SeqCst);
+        let guarded = move || match work(&files) {
+            Ok(()) => {
+                files.0.removing.fetch_sub(1, Ordering::SeqCst);
             }
+            // It stays under way: the next start looks for them.
+            Err(error) => tracing::warn!(%error, "files that nothing names stay behind"),
         };
         // Without a runtime (a command, a test) it is done here and now.
         match tokio::runtime::Handle::try_current() {

@@ -1,6 +1,7 @@
 //! Files of records: what comes back, under which name and headers, to whom, and what stays on the disk.
 
 use std::io::Cursor;
+use std::path::Path;
 
 use burrow::files::{RecordKey, Upload};
 use image::{DynamicImage, ImageFormat};
@@ -406,6 +407,60 @@ fn what_a_crash_left_is_swept_and_what_records_name_is_kept() {
     assert_eq!(files_below(&t.dir().join("storage")).len(), 2);
     assert!(files_below(&t.dir().join(".burrow/pending")).is_empty());
     assert!(!spooled.exists());
+}
+
+#[test]
+fn what_commits_stopped_naming_before_a_crash_is_swept() {
+    let mut t = documents();
+    let sue = t.superuser();
+    let plain: &[(&str, &str, &[u8])] = &[("open", "a.txt", b"a"), ("open", "b.txt", b"b")];
+    let replaced = upload(&sue, &[], plain);
+    let removed = upload(&sue, &[], plain);
+    let untouched = upload(&sue, &[], plain);
+    t.collection(&json!({"name": "doomed", "fields": [{"name": "open", "type": "file"}]}));
+    let request = Request::new("POST", "/api/collections/doomed/records");
+    sue.send(request.multipart(&[], &[("open", "c.txt", b"c")]))
+        .ok();
+    let storage = t.dir().join("storage");
+    let before = files_below(&storage);
+    assert_eq!(before.len(), 14);
+    let copy = t.root.join("copy");
+    let whole = |from: &Path, to: &Path| {
+        let done = std::process::Command::new("cp")
+            .arg("-a")
+            .arg(from)
+            .arg(to)
+            .status();
+        assert!(done.unwrap().success());
+    };
+    whole(&storage, &copy);
+    let swept = t.dir().join(".burrow/swept");
+    let place = std::fs::read(&swept).unwrap();
+    let at = |record: &Json| {
+        format!(
+            "/api/collections/documents/records/{}",
+            record["id"].as_str().unwrap()
+        )
+    };
+    let kept = &replaced["open"][1];
+    sue.patch(&at(&replaced), &json!({"open": [kept]})).ok();
+    sue.delete(&at(&removed)).ok();
+    sue.delete("/api/collections/doomed").ok();
+    eventually(|| files_below(&storage).len() == 6);
+
+    // As if the power had failed after each commit, before anything was removed.
+    t.restart_after(|t| {
+        std::fs::remove_dir_all(&storage).unwrap();
+        whole(&copy, &storage);
+        std::fs::write(&swept, &place).unwrap();
+        assert_eq!(files_below(&t.dir().join("storage")), before);
+    });
+
+    let names = files_below(&t.dir().join("storage"));
+    assert_eq!(names.len(), 6, "{names:?}");
+    for name in [kept, &untouched["open"][0], &untouched["open"][1]] {
+        assert!(names.iter().any(|there| *name == **there), "{name}");
+    }
 }
 
 #[test]

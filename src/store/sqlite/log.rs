@@ -208,29 +208,59 @@ pub(super) fn read_after(
     let mut rows = statement.raw_query();
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        let collection: Option<String> = row.get(4)?;
-        let record: Option<String> = row.get(5)?;
-        let undo: Option<Vec<u8>> = row.get(6)?;
-        let action = Action::from_code(row.get(3)?);
-        let undo = undo.as_deref().map(decode_cells);
-        let (undo, concerns) = match action {
-            Action::Schema => (Vec::new(), undo.map(concerned)),
-            _ => (undo.unwrap_or_default(), None),
-        };
-        entries.push(Entry {
-            position: Position(row.get::<_, i64>(0)?.cast_unsigned()),
-            tx: row.get::<_, i64>(1)?.cast_unsigned(),
-            time: Timestamp::from_millis(row.get(2)?),
-            action,
-            subject: collection.map(|id| Subject {
-                collection: CollectionId::new(id),
-                record: record.map(RecordId::new),
-            }),
-            undo,
-            concerns,
-        });
+        entries.push(entry(row)?);
     }
     Ok(entries)
+}
+
+fn entry(row: &rusqlite::Row<'_>) -> Result<Entry, StoreError> {
+    let collection: Option<String> = row.get(4)?;
+    let record: Option<String> = row.get(5)?;
+    let undo: Option<Vec<u8>> = row.get(6)?;
+    let action = Action::from_code(row.get(3)?);
+    let undo = undo.as_deref().map(decode_cells);
+    let (undo, concerns) = match action {
+        Action::Schema => (Vec::new(), undo.map(concerned)),
+        _ => (undo.unwrap_or_default(), None),
+    };
+    Ok(Entry {
+        position: Position(row.get::<_, i64>(0)?.cast_unsigned()),
+        tx: row.get::<_, i64>(1)?.cast_unsigned(),
+        time: Timestamp::from_millis(row.get(2)?),
+        action,
+        subject: collection.map(|id| Subject {
+            collection: CollectionId::new(id),
+            record: record.map(RecordId::new),
+        }),
+        undo,
+        concerns,
+    })
+}
+
+/// Gives each entry after `position` that removes cells of records of `collections`, or changes the schema, to `each`,
+/// in order.
+pub(super) fn removals_after(
+    connection: &Connection,
+    position: u64,
+    collections: &[CollectionId],
+    each: &mut dyn FnMut(Entry),
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT position, tx, time, action, collection, record, undo FROM _burrow_changes \
+         WHERE position > ? AND action IN (2, 3, 4) ORDER BY position",
+    )?;
+    bind_cell(&mut statement, 1, Cell::Int(position.cast_signed()))?;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        let wanted = match RowCells(row).cell(4) {
+            Cell::Text(id) => collections.iter().any(|known| known.as_str() == id),
+            _ => true,
+        };
+        if wanted {
+            each(entry(row)?);
+        }
+    }
+    Ok(())
 }
 
 /// Gives place and record of each entry about `collection` after `position` to `each`, in order.

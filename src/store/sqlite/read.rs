@@ -286,6 +286,20 @@ impl<'a> ReadTx<'a> {
         Ok(self.query_one(sql, |_| ())?.is_some())
     }
 
+    /// Gives each entry after `position` that removes cells of records of `collections`, or changes the schema, to `each`,
+    /// in order.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn removals_after(
+        &self,
+        position: Position,
+        collections: &[CollectionId],
+        each: &mut dyn FnMut(Entry),
+    ) -> Result<(), StoreError> {
+        log::removals_after(self.connection, position.0, collections, each)
+    }
+
     /// The entries of the change log after `position`, in order, at most `limit`. A gap between `position` and the
     /// first one means that the log does not reach back so far: see [`ReadTx::log_start`].
     ///

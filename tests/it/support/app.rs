@@ -93,7 +93,13 @@ impl TestApp {
 
     /// Ends in order and starts again over the same directory, at another address.
     pub fn restart(&mut self) {
+        self.restart_after(|_| {});
+    }
+
+    /// The same, with something done between the end and the start.
+    pub fn restart_after(&mut self, between: impl FnOnce(&Self)) {
         self.stop();
+        between(self);
         let (root, config) = (std::mem::take(&mut self.root), self.app.config.clone());
         *self = Self::start(root, config, self.clock.clone());
     }
