@@ -4,6 +4,7 @@ import DataPage from './pages/data/DataPage.svelte';
 
 export const pages: Record<string, () => Component | Promise<{ default: Component }>> = {
   data: () => DataPage,
+  live: () => import('./pages/live/LivePage.svelte'),
   logs: () => import('./pages/logs/LogsPage.svelte'),
   settings: () => import('./pages/settings/SettingsPage.svelte'),
 };

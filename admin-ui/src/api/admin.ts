@@ -1,6 +1,6 @@
 import { query } from '../kit/url';
 import { request } from './client';
-import type { LogLine, Page, Settings } from './types';
+import type { LogLine, Page, RealtimeStats, Settings } from './types';
 
 export const listLogs = (
   params: { page: number; perPage: number; filter: string; sort: string },
@@ -10,3 +10,5 @@ export const getLog = (id: string) => request<LogLine>(`/api/logs/${encodeURICom
 export const getSettings = () => request<Settings>('/api/settings');
 export const saveSettings = (change: unknown) =>
   request<Settings>('/api/settings', { method: 'PATCH', body: change });
+export const getRealtimeStats = (signal?: AbortSignal) =>
+  request<RealtimeStats>('/api/realtime/stats', { signal });

@@ -142,3 +142,26 @@ export interface RateRule {
   duration: number;
   maxRequests: number;
 }
+
+export interface RealtimeStats {
+  connections: { webSocket: number; sse: number; signedIn: number; max: number; latest: OpenConnection[] };
+  subscriptions: {
+    total: number;
+    groups: number;
+    replaying: number;
+    topics: { topic: string; subscriptions: number }[];
+  };
+  channels: { open: number; members: number; historyBytes: number };
+  totals: { events: number; frames: number; messages: number; putBack: number; resets: number };
+  perSecond: { events: number; frames: number };
+  lag: { milliseconds: number; changes: number };
+}
+export interface OpenConnection {
+  transport: 'webSocket' | 'sse';
+  address: string;
+  since: string;
+  collectionName: string | null;
+  recordId: string | null;
+  subscriptions: number;
+  waiting: number;
+}

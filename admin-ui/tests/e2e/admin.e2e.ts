@@ -61,6 +61,34 @@ test('the log of a request that failed', async () => {
   });
 });
 
+test('realtime is watched', async () => {
+  const v = await visit();
+  const { page } = v;
+  await story('live', v, async () => {
+    await burrow.call('POST', '/api/collections', {
+      name: 'pulses',
+      type: 'base',
+      fields: [{ type: 'text', name: 'title' }],
+    });
+    await signIn(page, burrow, '#/live');
+    await page.getByLabel('Topic').fill('nowhere/*');
+    await page.getByRole('button', { name: 'Subscribe' }).click();
+    await page.getByRole('alert').getByText('Missing collection context.').waitFor();
+    await page.getByLabel('Topic').fill('pulses/*');
+    await page.getByRole('button', { name: 'Subscribe' }).click();
+    await page.getByText('Nothing yet.').waitFor();
+    await burrow.call('POST', '/api/collections/pulses/records', { title: 'beat' });
+    const events = page.getByRole('list', { name: 'Events' });
+    await events.getByText('created').click();
+    await events.getByText('"title": "beat"').waitFor();
+    await page.getByRole('cell', { name: 'pulses/*' }).waitFor();
+    await page.getByRole('cell', { name: /^_superusers\// }).waitFor();
+    await accessible(page);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByRole('button', { name: 'Subscribe' }).waitFor();
+  });
+});
+
 test('a collection lives and dies', async () => {
   const v = await visit();
   const { page } = v;
