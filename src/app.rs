@@ -10,8 +10,8 @@ use crate::config::Config;
 use crate::files::Files;
 use crate::kit::clock::Clock;
 use crate::mail::{self, Mailer};
-use crate::ops::cron::Crons;
-use crate::ops::{self, Limiter, Logs, Settings};
+use crate::ops::cron::{Crons, Work};
+use crate::ops::{self, Backups, Limiter, Logs, Settings};
 use crate::outbound::Outbound;
 use crate::realtime::Hub;
 use crate::records::Records;
@@ -36,6 +36,8 @@ pub struct Services {
     pub settings: Settings,
     /// What happened.
     pub logs: Logs,
+    /// Archives of the whole directory.
+    pub backups: Backups,
     /// What happens by the clock.
     pub crons: Crons,
     /// How often clients may ask.
@@ -80,13 +82,7 @@ impl App {
     /// # Errors
     /// When the directory or its settings cannot be used.
     pub async fn open(config: Config, clock: Clock, access: Access) -> Result<Self, OpenError> {
-        let store = Store::open(&OpenOptions {
-            durable: config.durable,
-            query_timeout: config.query_timeout,
-            access,
-            safety_copy: config.safety_copy,
-            ..OpenOptions::new(&config.dir, clock.clone())
-        })?;
+        let store = open_store(&config, &clock, access)?;
         let settings = Settings::open(
             store.clone(),
             config.encryption_key.clone(),
@@ -94,7 +90,6 @@ impl App {
         )
         .await?;
         let logs = Logs::start(store.logs().clone(), settings.clone(), clock.clone());
-        let crons = Crons::start(store.clone(), logs.clone(), clock.clone());
         let limiter = Limiter::new(settings.clone());
         let files = Files::new(&config.dir);
         if access == Access::Alone {
@@ -108,6 +103,21 @@ impl App {
             files.clone(),
         );
         let mailer = mailer(&config, &settings)?;
+        let backups = Backups::new(
+            &config.dir,
+            store.clone(),
+            files.clone(),
+            settings.clone(),
+            clock.clone(),
+        );
+        let crons = Crons::start(Work {
+            store: store.clone(),
+            logs: logs.clone(),
+            settings: settings.clone(),
+            backups: backups.clone(),
+            mailer: mailer.clone(),
+            clock: clock.clone(),
+        });
         let auth = Auth::new(
             store.clone(),
             passwords,
@@ -132,6 +142,7 @@ impl App {
             store,
             settings,
             logs,
+            backups,
             crons,
             limiter,
             files,
@@ -158,6 +169,16 @@ impl App {
     pub fn new(services: Services) -> Self {
         Self(Arc::new(services))
     }
+}
+
+fn open_store(config: &Config, clock: &Clock, access: Access) -> Result<Store, StoreError> {
+    Store::open(&OpenOptions {
+        durable: config.durable,
+        query_timeout: config.query_timeout,
+        access,
+        safety_copy: config.safety_copy,
+        ..OpenOptions::new(&config.dir, clock.clone())
+    })
 }
 
 fn mailer(config: &Config, settings: &Settings) -> Result<Mailer, OpenError> {

@@ -1,20 +1,21 @@
 //! `serve`: opens the directory, listens, says where, and ends politely.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use super::console::{Console, Failure};
 use super::superuser;
-use crate::app::App;
+use crate::app::{App, OpenError};
 use crate::config::{Common, Config, Serve};
 use crate::http;
 use crate::kit::clock::Clock;
 use crate::kit::limits::MAIL_DRAIN_SECS_MAX;
 use crate::kit::task::Task;
-use crate::store::{Access, ReadTx, StoreError};
+use crate::store::{Access, ReadTx, Restore, StoreError};
 
 /// How long open requests may go on after the signal to end.
 const GRACE: Duration = Duration::from_secs(1);
@@ -40,45 +41,98 @@ pub(super) fn serve(
     }
     let migrations = common.migrations_dir(&config);
     let without_migrations = common.without_hooks;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::message(format!("cannot start: {error}")))?;
-    let app = runtime.block_on(App::open(config, Clock::system(), Access::Alone))?;
-    let ended = runtime.block_on(async {
-        if !without_migrations {
-            refuse_migrations(&app, &migrations)?;
-        }
-        listen(console, &app, &flags.http).await
-    });
-    // Whatever outlived its grace ends here, and lets go of the database.
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    app.close();
-    ended
+    let start = Start {
+        console,
+        migrations: (!without_migrations).then_some(migrations),
+    };
+    let mut address = flags.http.clone();
+    while let Ended::Restart(at) = start.run(&config, &address)? {
+        // Who asked for port 0 was told which one it became, and goes on asking there.
+        address = at.to_string();
+    }
+    Ok(())
 }
 
-async fn listen(console: Console, app: &App, address: &str) -> Result<(), Failure> {
+/// Why a server ended.
+enum Ended {
+    /// Somebody said so.
+    Stop,
+    /// Another state of the directory is ready to be put in; clients will come back to this address.
+    Restart(SocketAddr),
+}
+
+/// What every start of the server needs.
+struct Start {
+    console: Console,
+    migrations: Option<PathBuf>,
+}
+
+impl Start {
+    /// Serves the directory until told to end or to begin anew.
+    fn run(&self, config: &Config, address: &str) -> Result<Ended, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::message(format!("cannot start: {error}")))?;
+        let app = runtime.block_on(open(config))?;
+        let ended = runtime.block_on(async {
+            if let Some(migrations) = &self.migrations {
+                refuse_migrations(&app, migrations)?;
+            }
+            listen(self.console, &app, address).await
+        });
+        // Whatever outlived its grace ends here, and lets go of the database.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        app.close();
+        ended
+    }
+}
+
+/// Opens the directory. Where a backup was put in that cannot be used, what was there before comes back.
+async fn open(config: &Config) -> Result<App, OpenError> {
+    let restore = Restore::of(&config.dir);
+    let error = match App::open(config.clone(), Clock::system(), Access::Alone).await {
+        Ok(app) => {
+            if let Err(error) = restore.confirm() {
+                tracing::warn!(%error, "the state before the restore was not kept");
+            }
+            return Ok(app);
+        }
+        Err(error) => error,
+    };
+    if !restore.revert()? {
+        return Err(error);
+    }
+    tracing::error!(%error, "the backup cannot be used; the state before it is back");
+    App::open(config.clone(), Clock::system(), Access::Alone).await
+}
+
+async fn listen(console: Console, app: &App, address: &str) -> Result<Ended, Failure> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| Failure::message(format!("cannot listen at {address}: {error}")))?;
     let address = listener
         .local_addr()
         .map_err(|error| Failure::message(format!("cannot listen: {error}")))?;
-    let (asked, hub) = (signal()?, app.hub.clone());
+    let (asked, hub, backups) = (signal()?, app.hub.clone(), app.backups.clone());
+    let (tell, mut told) = oneshot::channel();
     let stop = async move {
-        asked.await;
+        let ended = tokio::select! {
+            () = asked => Ended::Stop,
+            () = backups.restart_wanted() => Ended::Restart(address),
+        };
         // Event streams never end by themselves: without this each would use up the whole grace.
         hub.shutdown();
+        drop(tell.send(ended));
     };
     greet(console, app, address);
     let _installer = Task::spawn(offer_installer(console, app.clone(), address));
     let _neighbours = Task::spawn(look_for_neighbours(app.clone()));
     http::serve(app.clone(), listener, stop, GRACE).await;
-    app.mailer
-        .drain(Duration::from_secs(MAIL_DRAIN_SECS_MAX))
-        .await;
+    let drain = Duration::from_secs(MAIL_DRAIN_SECS_MAX);
+    app.mailer.drain(drain).await;
     app.logs.flush().await;
-    Ok(())
+    Ok(told.try_recv().unwrap_or(Ended::Stop))
 }
 
 fn greet(console: Console, app: &App, address: SocketAddr) {

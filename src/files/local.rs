@@ -148,6 +148,30 @@ pub enum Content {
 }
 
 impl Blob {
+    /// Opens the file at `path`, which holds what `mime` says.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub fn open(path: &Path, mime: impl Into<String>) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let size = metadata.len();
+        let content = if size <= FILE_CHUNK_BYTES as u64 {
+            Content::Whole(read(file, size)?)
+        } else {
+            Content::File(file)
+        };
+        Ok(Self {
+            size,
+            modified: metadata.modified()?,
+            mime: mime.into(),
+            content,
+        })
+    }
+
     /// The whole content, when it has at most `most` bytes.
     ///
     /// # Errors
@@ -226,23 +250,7 @@ impl Local {
     /// Opens the blob under `key`; `NotFound` when there is none.
     pub(super) fn open(&self, key: &Key) -> io::Result<Blob> {
         let path = key.path(&self.root);
-        let file = File::open(&path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let size = metadata.len();
-        let content = if size <= FILE_CHUNK_BYTES as u64 {
-            Content::Whole(read(file, size)?)
-        } else {
-            Content::File(file)
-        };
-        Ok(Blob {
-            size,
-            modified: metadata.modified()?,
-            mime: content_type(&with_suffix(&path, ATTRS)),
-            content,
-        })
+        Blob::open(&path, content_type(&with_suffix(&path, ATTRS)))
     }
 
     /// Removes the blob under `key` with its side file and thumbs. What is gone already is fine.

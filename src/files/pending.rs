@@ -127,7 +127,10 @@ impl Files {
         self.sweep_log(store).await?;
         if let Ok(spooled) = std::fs::read_dir(self.spool()) {
             for entry in spooled.flatten() {
-                std::fs::remove_file(entry.path()).ok();
+                let path = entry.path();
+                std::fs::remove_file(&path)
+                    .or_else(|_| std::fs::remove_dir_all(&path))
+                    .ok();
             }
         }
         let Ok(notes) = std::fs::read_dir(self.notes()) else {

@@ -28,6 +28,8 @@ struct Inner {
     removing: AtomicUsize,
     thumb_workers: Arc<Semaphore>,
     thumbs_waiting: AtomicUsize,
+    /// Removals that wait, as long as somebody reads all that there is.
+    kept: Mutex<Kept>,
     /// One lock for each thumb being made, so that many requests make it once.
     thumbs_making: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -42,6 +44,7 @@ impl Files {
             spool: own.join("tmp"),
             notes: own.join("pending"),
             removing: AtomicUsize::new(0),
+            kept: Mutex::default(),
             thumb_workers: Arc::new(Semaphore::new(THUMB_WORKERS_MAX)),
             thumbs_waiting: AtomicUsize::new(0),
             thumbs_making: Mutex::default(),
@@ -143,6 +146,13 @@ impl Files {
             .ok()
     }
 
+    /// As long as this is held, what is removed stays: for a backup, whose rows may still name it.
+    #[must_use]
+    pub fn keep_removed(&self) -> KeepRemoved {
+        self.0.kept.lock().holders += 1;
+        KeepRemoved(self.clone())
+    }
+
     /// Runs `work` on a thread that may block. A panic inside (of an image codec, say) is an error like any other.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
@@ -163,8 +173,18 @@ impl Files {
         &self,
         work: impl FnOnce(&Self) -> io::Result<()> + Send + 'static,
     ) {
+        self.0.removing.fetch_add(1, Ordering::SeqCst);
+        let mut kept = self.0.kept.lock();
+        if kept.holders > 0 {
+            kept.removals.push(Box::new(work));
+            return;
+        }
+        drop(kept);
+        self.run_removal(work);
+    }
+
+    fn run_removal(&self, work: impl FnOnce(&Self) -> io::Result<()> + Send + 'static) {
         let files = self.clone();
-        files.0.removing.fetch_add(1, Ordering::SeqCst);
         let guarded = move || match work(&files) {
             Ok(()) => {
                 files.0.removing.fetch_sub(1, Ordering::SeqCst);
@@ -176,6 +196,44 @@ impl Files {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(guarded)),
             Err(_) => guarded(),
+        }
+    }
+}
+
+/// Work that waits until nobody needs what it removes.
+#[derive(Default)]
+struct Kept {
+    holders: usize,
+    removals: Vec<Removal>,
+}
+
+type Removal = Box<dyn FnOnce(&Files) -> io::Result<()> + Send>;
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept")
+            .field("holders", &self.holders)
+            .field("removals", &self.removals.len())
+            .finish()
+    }
+}
+
+/// See [`Files::keep_removed`].
+#[derive(Debug)]
+pub struct KeepRemoved(Files);
+
+impl Drop for KeepRemoved {
+    fn drop(&mut self) {
+        let due = {
+            let mut kept = self.0.0.kept.lock();
+            kept.holders -= 1;
+            if kept.holders > 0 {
+                return;
+            }
+            std::mem::take(&mut kept.removals)
+        };
+        for removal in due {
+            self.0.run_removal(removal);
         }
     }
 }

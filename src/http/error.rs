@@ -285,6 +285,7 @@ impl From<ops::Error> for Fault {
             ops::Error::Invalid { message, data } => {
                 Self::bad_request().with_message(message).with_data(data)
             }
+            ops::Error::Refused(message) => Self::bad_request().with_message(message),
             ops::Error::Raw { .. } => Self::bad_request().with_message(error.to_string()),
             ops::Error::BadQuery("") => Self::bad_request(),
             ops::Error::BadQuery(message) => Self::bad_request().with_message(message),

@@ -101,7 +101,7 @@ pub(super) async fn download(
 }
 
 /// Who asks for a protected file: the owner of the token in the query, never of the header (contract 6.4).
-async fn bearer(app: &App, call: &Call) -> Result<Actor, Fault> {
+pub(super) async fn bearer(app: &App, call: &Call) -> Result<Actor, Fault> {
     let token = call.query("token").unwrap_or("");
     let actor = app.auth.resolve_file(token, call.now).await?;
     if actor.is_superuser() && !app.settings.current().admits_superuser(call.client_ip) {
@@ -194,7 +194,7 @@ pub(super) fn deliver(
 }
 
 /// A stored value that cannot stand in a header is left out, not answered with a failure.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+pub(super) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
@@ -231,13 +231,22 @@ fn mime_of(name: &str, sniffed: &str) -> String {
 
 fn disposition(mime: &str, name: &str, download: bool) -> String {
     let inline = !download && INLINE.contains(&mime);
-    let kind = if inline { "inline" } else { "attachment" };
+    if !inline {
+        return attachment(name);
+    }
+    format!("inline; filename=\"{}\"", safe(name))
+}
+
+/// The header value by which a file is saved under `name`, and not shown.
+pub(super) fn attachment(name: &str) -> String {
+    format!("attachment; filename=\"{}\"", safe(name))
+}
+
+fn safe(name: &str) -> String {
     // Names of files that PocketBase or a person put there may hold anything.
-    let safe: String = name
-        .chars()
+    name.chars()
         .filter(|c| !c.is_control() && *c != '"' && *c != '\\')
-        .collect();
-    format!("{kind}; filename=\"{safe}\"")
+        .collect()
 }
 
 fn is_true(text: &str) -> bool {

@@ -27,7 +27,7 @@ pub(super) async fn health(State(app): State<App>, call: Call) -> Answer {
         let header = configured
             .chain(PROXY_HEADERS)
             .find(|name| has(&call, name));
-        data.insert("canBackup".to_owned(), Json::from(true));
+        data.insert("canBackup".to_owned(), Json::from(app.backups.is_free()));
         data.insert("realIP".to_owned(), Json::from(expanded(call.client_ip)));
         data.insert(
             "possibleProxyHeader".to_owned(),

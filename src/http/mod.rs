@@ -5,6 +5,7 @@ mod account;
 pub mod answer;
 mod auth;
 mod authenticator;
+mod backups;
 mod batch;
 pub mod body;
 mod collections;
@@ -169,6 +170,13 @@ fn routes(app: App) -> Router {
             "/api/collections/{collection}/confirm-email-change",
             post(account::confirm_email_change),
         )
+        .route("/api/backups", get(backups::list).post(backups::create))
+        .route("/api/backups/upload", post(backups::upload))
+        .route(
+            "/api/backups/{key}",
+            get(backups::download).delete(backups::delete),
+        )
+        .route("/api/backups/{key}/restore", post(backups::restore))
         .route("/api/files/token", post(files::token))
         .route(
             "/api/files/{collection}/{record}/{name}",

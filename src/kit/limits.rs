@@ -306,6 +306,14 @@ pub const AVATAR_SECS_MAX: u64 = 10;
 pub const AVATAR_BYTES_MAX: usize = 32 << 20;
 /// Names that Apple told and nobody has come for yet; further ones are forgotten.
 pub const APPLE_NAMES_MAX: usize = 1_000;
+/// Letters of the name of a backup (contract-auth 6.3).
+pub const BACKUP_NAME_CHARS_MAX: usize = 150;
+/// Letters of the application's name in a generated one (contract-auth 6.3).
+pub const BACKUP_APP_CHARS_MAX: usize = 50;
+/// Entries of an archive that is restored; past it nothing is.
+pub const BACKUP_ENTRIES_MAX: usize = 50_000_000;
+/// Bytes that stay free on the disk when an archive is laid out; an archive that says it needs more is refused.
+pub const BACKUP_FREE_BYTES_MIN: u64 = 64 << 20;
 /// Bytes of such a name and of the code it is kept by; a longer one is forgotten.
 pub const APPLE_NAME_BYTES_MAX: usize = 1_000;
 /// Milliseconds that such a name is kept (contract-auth 2.12).

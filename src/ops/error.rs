@@ -15,6 +15,9 @@ pub enum Error {
     /// There is no such log entry or job.
     #[error("{0}")]
     NotFound(&'static str),
+    /// It cannot be done now, or not here, as the sentence says.
+    #[error("{0}")]
+    Refused(&'static str),
     /// The submitted form does not hold.
     #[error("{message}")]
     Invalid {

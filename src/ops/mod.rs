@@ -1,5 +1,6 @@
 //! The housekeeper: settings, logs, scheduled jobs, limits, the superuser's console.
 
+mod backup;
 pub mod console;
 pub mod cron;
 mod error;
@@ -7,6 +8,7 @@ mod limiter;
 pub mod logs;
 pub mod settings;
 
+pub use backup::Backups;
 pub use error::Error;
 pub use limiter::Limiter;
 pub use logs::Logs;

@@ -45,6 +45,17 @@ impl FieldError {
         Self::new("validation_invalid_value", "Invalid value.")
     }
 
+    /// `validation_length_out_of_range`, with the bounds.
+    #[must_use]
+    pub fn length_out_of_range(min: usize, max: usize) -> Self {
+        Self::new(
+            "validation_length_out_of_range",
+            format!("The length must be between {min} and {max}."),
+        )
+        .with("min", min)
+        .with("max", max)
+    }
+
     /// `validation_not_unique`, "Value must be unique."
     #[must_use]
     pub fn not_unique() -> Self {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::Expression;
+use super::Work;
 use crate::call::{Actor, Call};
-use crate::kit::clock::Clock;
 use crate::kit::limits::WRITE_ALONE_SECS_MAX;
 use crate::kit::time::Timestamp;
-use crate::ops::{Error, Logs};
-use crate::schema::{AuthOptions, CollectionId, Record};
-use crate::store::{Select, Store, WriteTx};
+use crate::mail::{self, Letter};
+use crate::ops::Error;
+use crate::schema::{AuthOptions, CollectionId, Record, SUPERUSERS};
+use crate::store::{Select, Store, StoreError, WriteTx};
 
 /// A built-in job. Its name and time are the contract's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +22,12 @@ pub enum Job {
     OtpCleanup,
     /// Log lines past their days.
     LogsCleanup,
+    /// A backup at the time that the settings say; there is no such job where they say none.
+    AutoBackup,
 }
 
 impl Job {
-    /// All of them, in the order in which they are listed.
+    /// Those that are always there, in the order in which they are listed.
     pub const ALL: [Self; 4] = [
         Self::Optimize,
         Self::MfaCleanup,
@@ -41,31 +43,27 @@ impl Job {
             Self::MfaCleanup => "__pbMFACleanup__",
             Self::OtpCleanup => "__pbOTPCleanup__",
             Self::LogsCleanup => "__pbLogsCleanup__",
+            Self::AutoBackup => "__pbAutoBackup__",
         }
     }
 
-    /// The time, as text.
+    /// The time, as text; empty where the settings say it.
     #[must_use]
     pub fn expression(self) -> &'static str {
         match self {
             Self::Optimize => "0 0 * * *",
             Self::MfaCleanup | Self::OtpCleanup => "0 * * * *",
             Self::LogsCleanup => "0 */6 * * *",
+            Self::AutoBackup => "",
         }
-    }
-
-    /// Whether it is due in the minute of `now`.
-    #[must_use]
-    pub fn is_due(self, now: Timestamp) -> bool {
-        Expression::parse(self.expression()).is_some_and(|when| when.is_due(now.civil()))
     }
 
     /// Does it.
     ///
     /// # Errors
     /// The store's own.
-    pub(super) async fn run(self, store: &Store, logs: &Logs, clock: &Clock) -> Result<(), Error> {
-        let now = clock.now();
+    pub(super) async fn run(self, work: &Work) -> Result<(), Error> {
+        let (now, store) = (work.clock.now(), &work.store);
         match self {
             Self::Optimize => {
                 let most = Duration::from_secs(WRITE_ALONE_SECS_MAX);
@@ -75,9 +73,41 @@ impl Job {
             }
             Self::MfaCleanup => expire(store, now, "_mfas", |options| options.mfa.duration).await,
             Self::OtpCleanup => expire(store, now, "_otps", |options| options.otp.duration).await,
-            Self::LogsCleanup => logs.prune().await,
+            Self::LogsCleanup => work.logs.prune().await,
+            Self::AutoBackup => back_up(work).await,
         }
     }
+}
+
+/// Makes a backup; when that fails, every superuser is told.
+async fn back_up(work: &Work) -> Result<(), Error> {
+    let Err(error) = work.backups.create_automatic().await else {
+        return Ok(());
+    };
+    let superusers = work.store.read(|tx| {
+        let catalog = tx.catalog();
+        let Some(collection) = catalog.find(SUPERUSERS) else {
+            return Ok(Vec::new());
+        };
+        let call = Call::new(Actor::Guest, Timestamp::from_millis(0));
+        tx.select(&Select::all(catalog, &call, collection))
+    });
+    let superusers: Result<Vec<Record>, StoreError> = superusers.await;
+    let app = work.settings.current().meta.app_name.clone();
+    for superuser in superusers? {
+        let letter = Letter {
+            to: superuser.text("email").to_owned(),
+            subject: format!("[{app} system alert] Autobackup failure"),
+            body: format!(
+                "<p>The scheduled backup was not made.</p><p>{}</p>",
+                mail::escaped(&error.to_string())
+            ),
+        };
+        if let Err(error) = work.mailer.post(letter) {
+            tracing::error!(%error, "a superuser was not told of the failed backup");
+        }
+    }
+    Err(error)
 }
 
 /// Removes the records of `collection` that are older than the auth collection they speak of allows.

@@ -6,4 +6,4 @@ mod scheduler;
 
 pub use expression::Expression;
 pub use jobs::Job;
-pub use scheduler::Crons;
+pub use scheduler::{Crons, Work};

@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use serde::Serialize;
 
-use super::Job;
+use super::{Expression, Job};
 use crate::kit::clock::Clock;
 use crate::kit::task::Task;
-use crate::ops::{Error, Logs};
+use crate::mail::Mailer;
+use crate::ops::{Backups, Error, Logs, Settings};
 use crate::store::Store;
 
 const MINUTE_MS: i64 = 60_000;
@@ -21,25 +22,34 @@ pub struct Crons {
     _ticking: Arc<Task>,
 }
 
+/// What jobs work on.
 #[derive(Clone, Debug)]
-struct Work {
-    store: Store,
-    logs: Logs,
-    clock: Clock,
+pub struct Work {
+    /// The database.
+    pub store: Store,
+    /// The request logs.
+    pub logs: Logs,
+    /// What superusers have set.
+    pub settings: Settings,
+    /// Archives of the directory.
+    pub backups: Backups,
+    /// What is sent to people.
+    pub mailer: Mailer,
+    /// Source of time.
+    pub clock: Clock,
 }
 
 /// A job as it is answered.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Listed {
     id: &'static str,
-    expression: &'static str,
+    expression: String,
 }
 
 impl Crons {
     /// Starts looking at the clock every minute.
     #[must_use]
-    pub fn start(store: Store, logs: Logs, clock: Clock) -> Self {
-        let work = Work { store, logs, clock };
+    pub fn start(work: Work) -> Self {
         let ticking = Task::spawn(tick(work.clone()));
         Self {
             work,
@@ -50,13 +60,11 @@ impl Crons {
     /// All jobs.
     #[must_use]
     pub fn list(&self) -> Vec<Listed> {
-        Job::ALL
-            .iter()
-            .map(|job| Listed {
-                id: job.id(),
-                expression: job.expression(),
-            })
-            .collect()
+        let listed = |(job, expression): (Job, String)| Listed {
+            id: job.id(),
+            expression,
+        };
+        self.work.jobs().into_iter().map(listed).collect()
     }
 
     /// Runs a job in the background.
@@ -64,8 +72,8 @@ impl Crons {
     /// # Errors
     /// [`Error::NotFound`] when there is none of that name.
     pub fn run(&self, id: &str) -> Result<(), Error> {
-        let job = Job::ALL
-            .into_iter()
+        let mut jobs = self.work.jobs().into_iter().map(|(job, _)| job);
+        let job = jobs
             .find(|job| job.id() == id)
             .ok_or(Error::NotFound("Missing or invalid cron job."))?;
         self.work.begin(job);
@@ -74,10 +82,23 @@ impl Crons {
 }
 
 impl Work {
+    /// The jobs that there are now, with their times.
+    fn jobs(&self) -> Vec<(Job, String)> {
+        let settings = self.settings.current();
+        let mut jobs: Vec<(Job, String)> = Job::ALL
+            .iter()
+            .map(|job| (*job, job.expression().to_owned()))
+            .collect();
+        if !settings.backups.cron.is_empty() {
+            jobs.push((Job::AutoBackup, settings.backups.cron.clone()));
+        }
+        jobs
+    }
+
     fn begin(&self, job: Job) {
         let work = self.clone();
         Task::spawn(async move {
-            let run = job.run(&work.store, &work.logs, &work.clock);
+            let run = job.run(&work);
             // A job that panics ends alone.
             match std::panic::AssertUnwindSafe(run).catch_unwind().await {
                 Ok(Ok(())) => {}
@@ -95,8 +116,10 @@ async fn tick(work: Work) {
         let left = u64::try_from(MINUTE_MS - into_minute).unwrap_or(0);
         tokio::time::sleep(Duration::from_millis(left)).await;
         let now = work.clock.now();
-        for job in Job::ALL.into_iter().filter(|job| job.is_due(now)) {
-            work.begin(job);
+        for (job, expression) in work.jobs() {
+            if Expression::parse(&expression).is_some_and(|when| when.is_due(now.civil())) {
+                work.begin(job);
+            }
         }
     }
 }

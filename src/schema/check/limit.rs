@@ -50,14 +50,8 @@ pub(super) fn required_length(text: &str, min: usize, max: usize) -> Option<Fiel
 
 /// Text whose length in letters is outside `min..=max`; empty passes.
 pub(super) fn length(text: &str, min: usize, max: usize) -> Option<FieldError> {
-    (!text.is_empty() && !(min..=max).contains(&text.chars().count())).then(|| {
-        FieldError::new(
-            "validation_length_out_of_range",
-            format!("The length must be between {min} and {max}."),
-        )
-        .with("min", min)
-        .with("max", max)
-    })
+    (!text.is_empty() && !(min..=max).contains(&text.chars().count()))
+        .then(|| FieldError::length_out_of_range(min, max))
 }
 
 /// Text that is not `^\w+$`.

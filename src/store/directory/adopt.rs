@@ -84,13 +84,17 @@ fn keep_copies(connection: &Connection, paths: &Paths, now: Timestamp) -> Result
     Ok(())
 }
 
+/// Bytes that are free where `path` is, if the system tells.
 #[cfg(unix)]
-fn free_bytes(path: &Path) -> Option<u64> {
+#[must_use]
+pub fn free_bytes(path: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(path).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Bytes that are free where `path` is, if the system tells.
 #[cfg(not(unix))]
-fn free_bytes(_path: &Path) -> Option<u64> {
+#[must_use]
+pub fn free_bytes(_path: &Path) -> Option<u64> {
     None
 }

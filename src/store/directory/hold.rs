@@ -36,6 +36,7 @@ impl Hold {
         }
         match taken {
             Try::Held(lock) => {
+                Self::finish_restore(dir, &paths)?;
                 let (state, left) = State::open(&paths)?;
                 Ok(Self {
                     paths,

@@ -9,12 +9,15 @@ mod fresh;
 mod hold;
 mod lock;
 mod notes;
+mod restore;
 mod state;
 
 pub(super) use adopt::adopt;
+pub use adopt::free_bytes;
 pub(super) use fresh::{create, create_logs};
 pub(super) use hold::Hold;
 use lock::{Lock, Try};
+pub use restore::{Restore, is_state};
 pub(super) use state::Left;
 use state::State;
 

@@ -4,6 +4,7 @@ mod checkpoint;
 mod columns;
 mod connection;
 mod console;
+mod copy;
 mod ddl;
 mod functions;
 mod job;
@@ -20,6 +21,7 @@ mod writer;
 
 pub(super) use connection::{Link, Role};
 pub use console::{ConsoleColumn, ConsoleRows, SuperuserSql, raw_text};
+pub use copy::check_database;
 pub use ddl::DdlError;
 pub use open::{Access, OpenOptions, Store};
 pub use read::ReadTx;

@@ -1,7 +1,7 @@
 //! Opening a data directory and reaching its threads.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -325,6 +325,11 @@ impl Store {
     /// Called on the writer thread after each COMMIT and before anybody is answered: must be quick and never block.
     pub fn on_commit(&self, listener: impl Fn(&CommitGroup) + Send + Sync + 'static) {
         self.0.shared.listeners.write().push(Box::new(listener));
+    }
+
+    /// Paths of the databases.
+    pub(super) fn databases(&self) -> [&Path; 2] {
+        [&self.0.hold.paths.data, &self.0.hold.paths.logs]
     }
 
     /// The end of the log.

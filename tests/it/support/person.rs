@@ -16,6 +16,11 @@ pub struct Person {
 }
 
 impl Person {
+    /// A guest of the server at `address`.
+    pub fn at(address: SocketAddr) -> Self {
+        Self::new(address, None)
+    }
+
     pub(super) fn new(address: SocketAddr, token: Option<String>) -> Self {
         Self {
             id: String::new(),

@@ -1,0 +1,7 @@
+//! Backups: the whole state of the directory as one archive, made while writes go on, and put back as a whole.
+
+mod archive;
+mod name;
+mod service;
+
+pub use service::Backups;
