@@ -63,6 +63,12 @@ pub enum Error {
     /// 400: the code of an authenticator, or the recovery code, is not good, or not any more; or there is none.
     #[error("Invalid or used code.")]
     Factor,
+    /// 400: what a device made is no passkey for us, or its challenge is not, or not any more, good.
+    #[error("The passkey was not accepted.")]
+    Passkey,
+    /// 400: the settings do not say who we are to devices.
+    #[error("Passkeys need an application URL with a host name.")]
+    RelyingParty,
     /// 403: it takes more than a token.
     #[error("Sign in again, or send the password, to do this.")]
     Stale,

@@ -24,6 +24,8 @@ pub enum Method {
     OAuth2,
     /// An authenticator app.
     Totp,
+    /// A passkey.
+    Passkey,
 }
 
 impl Method {
@@ -35,6 +37,7 @@ impl Method {
             Self::Otp => "otp",
             Self::OAuth2 => "oauth2",
             Self::Totp => "totp",
+            Self::Passkey => "passkey",
         }
     }
 
@@ -45,8 +48,8 @@ impl Method {
             Self::Password => Context::Password,
             Self::Otp => Context::Otp,
             Self::OAuth2 => Context::OAuth2,
-            // Rules know the contexts of the contract; this way in is always a second one.
-            Self::Totp => Context::Default,
+            // Rules know the contexts of the contract.
+            Self::Totp | Self::Passkey => Context::Default,
         }
     }
 }
@@ -91,11 +94,14 @@ impl Auth {
         self.check_address(call, &proof.record)?;
         let asker = call.in_context(proof.method.map_or(call.context, Method::context));
         let record = proof.record.clone();
-        let wants_second = proof.method.is_some();
+        let method = proof.method;
         let judged = asker.clone();
         let second = self.store().read(move |tx| {
             check_rule(tx, &judged, &record)?;
-            Ok::<_, Error>(wants_second && mfa::applies(tx, &judged, &record)?)
+            match method {
+                Some(method) => mfa::applies(tx, &judged, &record, method),
+                None => Ok(false),
+            }
         });
         if second.await?
             && let Some(wanted) = self.second_factor(&asker, &proof).await?

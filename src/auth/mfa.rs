@@ -17,12 +17,18 @@ const DEFAULT_SECS: i64 = 600;
 
 /// Whether `record` needs two factors: because it has an authenticator, or its collection says so. A rule that cannot
 /// be judged denies.
-pub(super) fn applies(tx: &ReadTx<'_>, call: &Call, record: &Record) -> Result<bool, Error> {
+pub(super) fn applies(
+    tx: &ReadTx<'_>,
+    call: &Call,
+    record: &Record,
+    method: Method,
+) -> Result<bool, Error> {
     let collection = record.collection();
     let Some(options) = collection.auth().map(|auth| &auth.mfa) else {
         return Ok(false);
     };
-    if authenticator::is_set_up(tx, record)? {
+    // A passkey is a device and the person that it has verified: more than an app could add.
+    if method != Method::Passkey && authenticator::is_set_up(tx, record)? {
         return Ok(true);
     }
     if !options.enabled || options.rule.is_empty() {
@@ -35,11 +41,12 @@ pub(super) fn applies(tx: &ReadTx<'_>, call: &Call, record: &Record) -> Result<b
     access::holds(tx, call, &filter, record).map_err(|_| Error::Failed)
 }
 
-/// The methods of which one must be the second; none for any. Whoever set an authenticator up wants it to be asked for: a
-/// mailed code would open the account to whoever reads the mail.
-fn only(tx: &ReadTx<'_>, record: &Record) -> Result<Vec<&'static str>, Error> {
-    Ok(if authenticator::is_set_up(tx, record)? {
-        vec![Method::Totp.as_str()]
+/// The methods of which one must follow `first`; none for any. Whoever set an authenticator up wants it to be asked for:
+/// a mailed code would open the account to whoever reads the mail.
+fn only(tx: &ReadTx<'_>, record: &Record, first: &str) -> Result<Vec<&'static str>, Error> {
+    let is_strong = first == Method::Passkey.as_str();
+    Ok(if !is_strong && authenticator::is_set_up(tx, record)? {
+        vec![Method::Totp.as_str(), Method::Passkey.as_str()]
     } else {
         Vec::new()
     })
@@ -60,13 +67,12 @@ pub(super) fn step(
         .find_exact(ROWS)
         .cloned()
         .ok_or(Error::Failed)?;
-    let strong = only(tx, record)?;
     if id.is_empty() {
         let row = rows::fresh(&collection, record, &[("method", method.as_str())], now);
         tx.insert(&row)?;
         return Ok(Ok(Some(Wanted {
             id: row.id().to_owned(),
-            methods: strong,
+            methods: only(tx, record, method.as_str())?,
         })));
     }
     let Some(row) = tx.find(&collection, id)? else {
@@ -84,6 +90,7 @@ pub(super) fn step(
     if !rows::is_of(&row, record) {
         return Ok(Err(Error::SecondFactor("Invalid MFA session.")));
     }
+    let strong = only(tx, record, row.text("method"))?;
     let is_wanted = strong.is_empty() || strong.contains(&method.as_str());
     if row.text("method") == method.as_str() || !is_wanted {
         return Ok(Err(Error::SecondFactor(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::callers::Callers;
+use super::ceremonies::Ceremonies;
 use super::invented::Invented;
 use super::oauth2_return::Names;
 use super::password::Passwords;
@@ -38,6 +39,7 @@ struct Inner {
     providers: Providers,
     names: Names,
     recent: Recent,
+    ceremonies: Ceremonies,
 }
 
 impl Auth {
@@ -69,6 +71,7 @@ impl Auth {
             outbound,
             names: Names::default(),
             recent: Recent::default(),
+            ceremonies: Ceremonies::default(),
         }))
     }
 
@@ -131,6 +134,11 @@ impl Auth {
     /// The codes that unknown people were promised.
     pub(super) fn invented(&self) -> &Invented {
         &self.0.invented
+    }
+
+    /// Challenges of passkeys that wait for their answer.
+    pub(super) fn ceremonies(&self) -> &Ceremonies {
+        &self.0.ceremonies
     }
 
     /// Tokens that a sign-in gave lately.

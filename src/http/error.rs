@@ -380,6 +380,8 @@ impl From<auth::Error> for Fault {
             Error::Failed
             | Error::SecondFactor(_)
             | Error::Factor
+            | Error::Passkey
+            | Error::RelyingParty
             | Error::Code
             | Error::Superusers(_)
             | Error::NoPasswords

@@ -20,6 +20,7 @@ mod health;
 mod layer;
 mod lenient;
 mod logs;
+mod passkey;
 mod realtime;
 mod records;
 mod server;
@@ -121,6 +122,30 @@ fn routes(app: App) -> Router {
         .route(
             "/api/collections/{collection}/auth-with-totp",
             post(authenticator::sign_in),
+        )
+        .route(
+            "/api/collections/{collection}/auth-with-passkey",
+            post(passkey::sign_in),
+        )
+        .route(
+            "/api/collections/{collection}/passkeys/challenge",
+            post(passkey::challenge),
+        )
+        .route(
+            "/api/collections/{collection}/passkeys/setup",
+            post(passkey::begin),
+        )
+        .route(
+            "/api/collections/{collection}/passkeys/confirm",
+            post(passkey::confirm),
+        )
+        .route(
+            "/api/collections/{collection}/passkeys/rename",
+            post(passkey::rename),
+        )
+        .route(
+            "/api/collections/{collection}/passkeys/remove",
+            post(passkey::remove),
         )
         .route(
             "/api/collections/{collection}/totp/setup",

@@ -328,6 +328,18 @@ pub const FACTOR_TRIES_MAX: u32 = 10;
 pub const FACTOR_TRIES_WINDOW_MILLIS: i64 = 5 * 60 * 1000;
 /// Seconds in which setting up an authenticator or a passkey must be confirmed; later it begins anew.
 pub const FACTOR_SETUP_SECS: i64 = 10 * 60;
+/// Challenges of passkeys that wait for their answer; past it the oldest are void.
+pub const CEREMONIES_MAX: usize = 10_000;
+/// Such challenges given to one address in [`CEREMONY_MILLIS`]; past it 429.
+pub const CEREMONIES_ADDRESS_MAX: u32 = 100;
+/// Milliseconds in which a challenge must be answered.
+pub const CEREMONY_MILLIS: i64 = 5 * 60 * 1000;
+/// Passkeys of one account; past it 400.
+pub const PASSKEYS_MAX: usize = 20;
+/// Characters of a passkey's name; past it 400.
+pub const PASSKEY_NAME_CHARS_MAX: usize = 100;
+/// Origins that pages with passkeys may stand at; past it 400.
+pub const PASSKEY_ORIGINS_MAX: usize = 20;
 /// Codes that stand in for a lost authenticator.
 pub const RECOVERY_CODES: usize = 10;
 /// Seconds that clocks of providers may be off (contract-auth 2.14).

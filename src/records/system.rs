@@ -12,8 +12,14 @@ use crate::store::{ReadTx, WriteTx};
 pub const INSTALLER_EMAIL: &str = "__pbinstaller@example.com";
 
 /// Collections whose rows belong to an account by `collectionRef` and `recordRef`.
-pub(super) const REFERENCE_COLLECTIONS: [&str; 5] =
-    ["_authOrigins", "_externalAuths", "_mfas", "_otps", "_totps"];
+pub(super) const REFERENCE_COLLECTIONS: [&str; 6] = [
+    "_authOrigins",
+    "_externalAuths",
+    "_mfas",
+    "_otps",
+    "_passkeys",
+    "_totps",
+];
 
 /// What is wrong with the references of a row in one of [`REFERENCE_COLLECTIONS`]; the first thing only.
 ///

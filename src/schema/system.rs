@@ -7,8 +7,8 @@ use super::collection::{
     OAuth2Options, OtpOptions, PasswordAuth, Rules, TokenOptions, ViewOptions,
 };
 use super::field::{
-    AutodateOptions, DomainOptions, Field, FieldKind, FileOptions, NumberOptions, PasswordOptions,
-    Pattern, TextOptions,
+    AutodateOptions, DateOptions, DomainOptions, Field, FieldKind, FileOptions, NumberOptions,
+    PasswordOptions, Pattern, TextOptions,
 };
 use super::templates;
 use crate::kit::id;
@@ -285,7 +285,7 @@ pub fn fresh(now: Timestamp) -> Vec<Collection> {
 }
 
 /// Names of the system collections that PocketBase does not have.
-pub const OWN: [&str; 1] = ["_totps"];
+pub const OWN: [&str; 2] = ["_passkeys", "_totps"];
 
 /// Whether a collection is one that PocketBase does not have.
 #[must_use]
@@ -301,11 +301,29 @@ pub fn own(now: Timestamp) -> Vec<Collection> {
         hidden: true,
         ..Field::new(name, FieldKind::Password(PasswordOptions::default()))
     };
+    let text = |name: &str| Field::new(name, FieldKind::Text(TextOptions::default()));
     let number = |name: &str| Field {
         hidden: true,
         ..Field::new(name, FieldKind::Number(NumberOptions::default()))
     };
-    let mut collections = vec![owned(
+    let passkeys = owned(
+        "_passkeys",
+        vec![
+            text("name"),
+            Field {
+                hidden: true,
+                ..text("credentialId")
+            },
+            secret("credential"),
+            Field::new("lastUsed", FieldKind::Date(DateOptions::default())),
+        ],
+        &[
+            "CREATE UNIQUE INDEX `idx_passkeys_credential` ON `_passkeys` (credentialId)",
+            "CREATE INDEX `idx_passkeys_record` ON `_passkeys` (collectionRef, recordRef)",
+        ],
+        false,
+    );
+    let totps = owned(
         "_totps",
         vec![
             secret("secret"),
@@ -315,7 +333,8 @@ pub fn own(now: Timestamp) -> Vec<Collection> {
         ],
         &["CREATE UNIQUE INDEX `idx_totps_record` ON `_totps` (collectionRef, recordRef)"],
         false,
-    )];
+    );
+    let mut collections = vec![passkeys, totps];
     for collection in &mut collections {
         collection.created = now.to_text();
         collection.updated = now.to_text();

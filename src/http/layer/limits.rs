@@ -39,6 +39,7 @@ fn action<'p>(method: &Method, path: &'p str) -> Option<(&'p str, &'static [&'st
         ("POST", "auth-with-password") => &["authWithPassword", "auth"],
         ("POST", "auth-with-oauth2") => &["authWithOAuth2", "auth"],
         ("POST", "auth-with-otp") => &["authWithOTP", "auth"],
+        ("POST", "auth-with-passkey") => &["authWithPasskey", "auth"],
         ("POST", "auth-with-totp") => &["authWithTOTP", "auth"],
         ("POST", "request-otp") => &["requestOTP"],
         ("POST", "request-password-reset") => &["requestPasswordReset"],

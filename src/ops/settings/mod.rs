@@ -5,6 +5,7 @@ mod crypt;
 mod document;
 mod merge;
 mod outgoing;
+mod passkeys;
 pub mod probe;
 mod realtime;
 mod service;
