@@ -268,14 +268,18 @@ impl Hub {
     }
 
     /// Signs a WebSocket connection in or out; `shown` is the record as its owner sees it.
-    pub fn sign_in(&self, id: &ClientId, ask: &Json, actor: Actor, shown: &[u8]) {
+    pub fn sign_in(&self, id: &ClientId, ask: &Json, actor: &Actor, shown: &[u8]) {
         let inner = &self.0;
         let catalog = inner.store.catalog();
         let mut roster = inner.roster.lock();
         // What is queued was judged for the old identity and was due to it: it goes out first, then the answer.
-        inner.channels.follow(id, &actor);
-        roster.set_actor(&catalog, id, actor);
         inner.reply(&roster, id, frame::ws_ok_record(ask, shown));
+        let now = inner.proven(actor);
+        if now.record().is_none() && actor.record().is_some() {
+            inner.reply(&roster, id, frame::ws_signed_out());
+        }
+        inner.channels.follow(id, &now);
+        roster.set_actor(&catalog, id, now);
         inner.end_forbidden(&mut roster, id);
         inner.live.changed(id);
     }

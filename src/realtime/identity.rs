@@ -49,6 +49,23 @@ fn secret(collection: &Collection) -> Option<&str> {
 }
 
 impl Inner {
+    /// Who proved to be `actor` a moment ago, as of now: what changed since was not followed for this connection. To
+    /// be asked while the roster is held, so that what changes later is.
+    pub(super) fn proven(&self, actor: &Actor) -> Actor {
+        if actor.record().is_none() {
+            return Actor::Guest;
+        }
+        let now = self.clock.now();
+        match self.store.read_now(|tx| present(tx, actor, now)) {
+            Ok(actor) => actor,
+            Err(error) => {
+                // Whoever cannot be proven is nobody.
+                tracing::warn!(%error, "realtime: an identity could not be read");
+                Actor::Guest
+            }
+        }
+    }
+
     /// An auth record changed: connections of it get the new copy, or become guests when its tokens died.
     pub(super) fn follow_person(
         &self,

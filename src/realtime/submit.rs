@@ -50,7 +50,7 @@ impl Hub {
         let begins = inner.begins(client, actor, topics.iter().flatten());
         roster.set_past(id, begins.past);
         roster.clear_subs(id);
-        roster.set_actor(&catalog, id, actor.clone());
+        roster.set_actor(&catalog, id, inner.proven(actor));
         for topic in topics {
             let known = behind
                 .iter()

@@ -165,6 +165,8 @@ impl Session {
     async fn serve(&self, socket: &mut Socket) -> Over {
         let mut heard = Instant::now();
         let mut pinged = heard;
+        // Whether the library may have something to say itself, such as a pong: that goes first and whole.
+        let mut owes = true;
         let mut pace = Pace::new(heard);
         let alarm = tokio::time::sleep_until(heard + PING_EVERY);
         tokio::pin!(alarm);
@@ -181,7 +183,11 @@ impl Session {
             let message = tokio::select! {
                 frames = self.connection.next() => match frames {
                     Ok(frames) => {
-                        if send_all(socket, frames, silence_max).await.is_err() {
+                        if owes && within(silence_max, socket.flush()).await.is_err() {
+                            return Over::Gone;
+                        }
+                        owes = false;
+                        if send_all(socket, &frames, silence_max).await.is_err() {
                             return Over::Gone;
                         }
                         continue;
@@ -205,6 +211,7 @@ impl Session {
                 }
             };
             heard = Instant::now();
+            owes = true;
             // Who sends too fast is read later: what waits meanwhile waits on his side of the wire.
             pace.take(heard).await;
             if let Some(over) = self.hear(message).await {
@@ -293,7 +300,7 @@ impl Session {
         if token.is_empty() {
             self.app
                 .hub
-                .sign_in(self.connection.id(), ask, Actor::Guest, b"null");
+                .sign_in(self.connection.id(), ask, &Actor::Guest, b"null");
             return Ok(());
         }
         let now = self.app.clock.now();
@@ -312,7 +319,7 @@ impl Session {
         let shown = self.app.store.read_now(|tx| view::own(tx, &call, record))?;
         self.app
             .hub
-            .sign_in(self.connection.id(), ask, actor, &shown);
+            .sign_in(self.connection.id(), ask, &actor, &shown);
         Ok(())
     }
 }
@@ -328,26 +335,40 @@ fn over(ended: Ended) -> Over {
 
 /// Sends frames; fails when the peer takes nothing for `patience`. The bytes are shared with other connections and go to
 /// the socket as they are, each after the head that makes it a message: nothing is copied or looked through again.
-async fn send_all(socket: &mut Socket, frames: Vec<Bytes>, patience: Duration) -> Result<(), ()> {
-    // What the library has to say itself (pongs) goes first and whole.
-    within(patience, socket.flush()).await?;
+async fn send_all(socket: &mut Socket, frames: &[Bytes], patience: Duration) -> Result<(), ()> {
+    let stream = socket.get_mut();
+    // Most of the time there is one, and the system takes it at once.
+    if let [frame] = frames {
+        let head = Head::of(frame.len());
+        let pieces = &mut [IoSlice::new(head.bytes()), IoSlice::new(frame)];
+        return send_pieces(stream, pieces, patience).await;
+    }
     let heads: Vec<Head> = frames.iter().map(|frame| Head::of(frame.len())).collect();
     let mut pieces: Vec<IoSlice<'_>> = Vec::with_capacity(frames.len() * 2);
-    for (head, frame) in heads.iter().zip(&frames) {
+    for (head, frame) in heads.iter().zip(frames) {
         pieces.push(IoSlice::new(head.bytes()));
         pieces.push(IoSlice::new(frame));
     }
-    let stream = socket.get_mut();
-    let mut rest = pieces.as_mut_slice();
+    send_pieces(stream, &mut pieces, patience).await
+}
+
+async fn send_pieces(
+    stream: &mut TokioIo<Upgraded>,
+    mut rest: &mut [IoSlice<'_>],
+    patience: Duration,
+) -> Result<(), ()> {
     while !rest.is_empty() {
         let batch = rest.len().min(SLICES_MAX);
-        let written = within(patience, stream.write_vectored(&rest[..batch])).await?;
+        let written = match stream.write_vectored(&rest[..batch]).now_or_never() {
+            Some(written) => written.map_err(drop)?,
+            None => within(patience, stream.write_vectored(&rest[..batch])).await?,
+        };
         if written == 0 {
             return Err(());
         }
         IoSlice::advance_slices(&mut rest, written);
     }
-    within(patience, stream.flush()).await
+    Ok(())
 }
 
 async fn within<T, E>(

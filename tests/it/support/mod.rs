@@ -13,7 +13,7 @@ pub use disk::{eventually, files_below};
 pub use person::Person;
 pub use post::{MailServer, Security};
 pub use provider::{FakeProvider, Said};
-pub use wire::{Reply, Request};
+pub use wire::{Reply, Request, try_exchange};
 
 /// Waits until `check` holds.
 #[track_caller]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value as Json;
 
-use super::wire::{Reply, Request, exchange};
+use super::wire::{Reply, Request, exchange, try_exchange};
 
 /// A client, with the token of one identity or none.
 #[derive(Clone)]
@@ -27,6 +27,20 @@ impl Person {
             address,
             token,
         }
+    }
+
+    /// The JSON of a success, of a server that may go away meanwhile.
+    pub fn try_send(&self, method: &str, path: &str, body: Option<&Json>) -> Option<Json> {
+        let mut request = Request::new(method, path);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", token);
+        }
+        let reply = try_exchange(self.address, &request)?;
+        let done = (200..300).contains(&reply.status) && !reply.body.is_empty();
+        done.then(|| reply.json())
     }
 
     /// Their token.

@@ -178,6 +178,19 @@ pub fn exchange(address: SocketAddr, request: &Request) -> Reply {
     parse(&bytes)
 }
 
+/// As [`exchange`], with a server that may not be there or go away in the middle.
+pub fn try_exchange(address: SocketAddr, request: &Request) -> Option<Reply> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    stream.write_all(&request.bytes()).ok()?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).ok()?;
+    let has_head = bytes.windows(4).any(|window| window == b"\r\n\r\n");
+    has_head.then(|| parse(&bytes))
+}
+
 #[track_caller]
 fn parse(bytes: &[u8]) -> Reply {
     let end = bytes
