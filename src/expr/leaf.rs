@@ -106,6 +106,8 @@ pub(super) struct Leaf {
     pub(super) all: bool,
     /// Whether it looks for a row that violates the comparison instead of one that satisfies it.
     pub(super) violation: bool,
+    /// Whether the rows that violate it are looked for beside each row that satisfies it: a distance is that of the latter.
+    pub(super) within: bool,
     /// Whether each side can have more than one value.
     pub(super) many: [bool; 2],
     pub(super) base: Option<JoinId>,
@@ -141,16 +143,21 @@ impl Leaf {
     }
 
     pub(super) fn many_sides(&self, joins: &[Join]) -> [bool; 2] {
-        let distance = |side: &Side| matches!(side, Side::Distance(_));
-        // geoDistance knows no "every one of many" (contract 4.5).
-        if distance(&self.left) || distance(&self.right) {
-            return [false; 2];
-        }
         [&self.left, &self.right].map(|side| {
-            chain(side, joins, self.base)
-                .into_iter()
-                .any(|join| joins[join].many)
+            // geoDistance itself knows no "every one of many" (contract 4.5).
+            !matches!(side, Side::Distance(_))
+                && chain(side, joins, self.base)
+                    .into_iter()
+                    .any(|join| joins[join].many)
         })
+    }
+
+    /// Whether it compares each of many values with a distance that reads joined rows.
+    pub(super) fn has_joined_distance(&self, joins: &[Join]) -> bool {
+        self.all
+            && [&self.left, &self.right].into_iter().any(|side| {
+                matches!(side, Side::Distance(_)) && !chain(side, joins, self.base).is_empty()
+            })
     }
 
     /// Whether NULL and empty stay different (contract 4.6). Among the values of one side of many, only that side's
@@ -258,33 +265,48 @@ impl Leaf {
         let mut violation = self.clone();
         violation.all = false;
         violation.violation = true;
-        let (left, mut right) = (
+        violation.within = false;
+        if self.within {
+            let side = if self.many[0] {
+                &mut violation.left
+            } else {
+                &mut violation.right
+            };
+            let rows = chain(side, joins, self.base);
+            join_afresh(side, rows, joins);
+            return violation;
+        }
+        let (left, right) = (
             chain(&self.left, joins, self.base),
             chain(&self.right, joins, self.base),
         );
-        if !right.iter().any(|join| left.contains(join)) {
-            return violation;
+        if right.iter().any(|join| left.contains(join)) {
+            join_afresh(&mut violation.right, right, joins);
         }
-        right.sort_unstable();
-        let mut copies: Vec<(JoinId, JoinId)> = Vec::with_capacity(right.len());
-        for join in right {
-            let mut copy = joins[join].clone();
-            let parent = copies.iter().find(|(old, _)| Some(*old) == copy.parent);
-            if let Some(&(_, parent)) = parent {
-                copy.parent = Some(parent);
-                copy.kind = copy.kind.with_parent(parent);
-            }
-            joins.push(copy);
-            copies.push((join, joins.len() - 1));
-        }
-        violation.right.remap(&|id| {
-            copies
-                .iter()
-                .find(|(old, _)| *old == id)
-                .map_or(id, |&(_, new)| new)
-        });
         violation
     }
+}
+
+/// Lets `side` join `rows` again, apart from what they are elsewhere.
+fn join_afresh(side: &mut Side, mut rows: Vec<JoinId>, joins: &mut Vec<Join>) {
+    rows.sort_unstable();
+    let mut copies: Vec<(JoinId, JoinId)> = Vec::with_capacity(rows.len());
+    for join in rows {
+        let mut copy = joins[join].clone();
+        let parent = copies.iter().find(|(old, _)| Some(*old) == copy.parent);
+        if let Some(&(_, parent)) = parent {
+            copy.parent = Some(parent);
+            copy.kind = copy.kind.with_parent(parent);
+        }
+        joins.push(copy);
+        copies.push((join, joins.len() - 1));
+    }
+    side.remap(&|id| {
+        copies
+            .iter()
+            .find(|(old, _)| *old == id)
+            .map_or(id, |&(_, new)| new)
+    });
 }
 
 /// The joined rows that `side` reads and their parents, down to `base`.

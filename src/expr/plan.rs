@@ -95,11 +95,13 @@ fn leaf(compare: &Compare, joins: &[Join], call: &Call) -> Plan {
         right,
         all: false,
         violation: false,
+        within: false,
         many: [false; 2],
         base: compare.base,
     };
     leaf.many = leaf.many_sides(joins);
     leaf.all = !compare.any && leaf.many != [false; 2];
+    leaf.within = leaf.has_joined_distance(joins);
     Plan::Leaf(Box::new(leaf))
 }
 

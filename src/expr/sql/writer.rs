@@ -179,7 +179,7 @@ impl<'a> Writer<'a> {
                     && !own.iter().any(|&j| self.joins[j].many)
                     && !leaf.rejects_null(&self.joins, join)
             });
-        if own.is_empty() || leaf.violation || !by_violation {
+        if own.is_empty() || leaf.violation || leaf.within || !by_violation {
             self.exists(leaf, scope);
             return;
         }
@@ -223,8 +223,19 @@ impl<'a> Writer<'a> {
                 simple.all = false;
                 self.introduce_leaf(join, &simple, scope);
             }
+            None if leaf.within => self.unviolated(leaf, scope),
             None => self.compare(leaf, scope),
         }
+    }
+
+    /// The present rows satisfy the comparison of `leaf`, and none beside them violates it.
+    fn unviolated(&mut self, leaf: &Leaf, scope: &Scope) {
+        self.sql.push("(");
+        self.compare(leaf, scope);
+        let violation = leaf.violation(&mut self.joins);
+        self.sql.push(" AND (");
+        self.exists(&violation, scope);
+        self.sql.push(") IS NOT TRUE)");
     }
 
     pub(super) fn introduce_leaf(&mut self, join: JoinId, leaf: &Leaf, scope: &Scope) {
