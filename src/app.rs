@@ -127,12 +127,10 @@ impl App {
             mailer.clone(),
             logs.clone(),
         );
-        if access == Access::Alone {
-            auth.remember(clock.now());
-        }
         let hub = Hub::start(&store, settings.clone(), clock.clone())?;
         let collections = Collections::new(store.clone(), files.clone(), settings.clone());
         if access == Access::Alone {
+            auth.remember(clock.now());
             collections.make_own(clock.now()).await?;
         }
         Ok(Self::new(Services {

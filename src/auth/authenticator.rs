@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use super::finish::{Method, Outcome, Proof};
+use super::notice::Changed;
 use super::rows;
 use super::service::Auth;
 use super::totp::{self, Seed};
@@ -126,6 +127,7 @@ impl Auth {
                 tx.update(&before, &after).map_err(gone)
             })
             .await?;
+        self.notify(call, account, Changed::AppAdded);
         Ok(codes)
     }
 
@@ -153,6 +155,7 @@ impl Auth {
                 tx.update(&before, &after).map_err(gone)
             })
             .await?;
+        self.notify(call, account, Changed::NewRecoveryCodes);
         Ok(codes)
     }
 
@@ -177,7 +180,9 @@ impl Auth {
                 auth.use_code(&before, &code, now)?;
                 tx.delete(&before).map_err(gone)
             })
-            .await
+            .await?;
+        self.notify(call, account, Changed::AppRemoved);
+        Ok(())
     }
 
     /// Signs in by a code, after another factor.

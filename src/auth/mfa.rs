@@ -7,7 +7,7 @@ use super::{authenticator, rows};
 use crate::call::Call;
 use crate::expr::Guard;
 use crate::kit::time::Timestamp;
-use crate::records::access;
+use crate::records::{access, account};
 use crate::schema::Record;
 use crate::store::{ReadTx, StoreError, WriteTx};
 
@@ -45,11 +45,14 @@ pub(super) fn applies(
 /// a mailed code would open the account to whoever reads the mail.
 fn only(tx: &ReadTx<'_>, record: &Record, first: &str) -> Result<Vec<&'static str>, Error> {
     let is_strong = first == Method::Passkey.as_str();
-    Ok(if !is_strong && authenticator::is_set_up(tx, record)? {
-        vec![Method::Totp.as_str(), Method::Passkey.as_str()]
-    } else {
-        Vec::new()
-    })
+    if is_strong || !authenticator::is_set_up(tx, record)? {
+        return Ok(Vec::new());
+    }
+    let mut methods = vec![Method::Totp.as_str()];
+    if !account::owned(tx, "_passkeys", record)?.is_empty() {
+        methods.push(Method::Passkey.as_str());
+    }
+    Ok(methods)
 }
 
 /// One factor was proven. Gives the id under which another is expected, or nothing when this was the second one. The

@@ -10,28 +10,22 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use url::Url;
 use webauthn_rs::prelude::{
-    DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
-    RegisterPublicKeyCredential, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
+    DiscoverableAuthentication, Passkey, PublicKeyCredential, Uuid, Webauthn, WebauthnBuilder,
+    WebauthnError,
 };
 
 use super::ceremonies::Ceremony;
 use super::error::Error;
 use super::finish::{Method, Outcome, Proof};
-use super::rows;
 use super::service::Auth;
 use crate::call::Call;
 use crate::kit::json::{self, Json};
-use crate::kit::limits::{
-    CEREMONIES_ADDRESS_MAX, CEREMONY_MILLIS, PASSKEY_NAME_CHARS_MAX, PASSKEYS_MAX,
-};
+use crate::kit::limits::{CEREMONIES_ADDRESS_MAX, CEREMONY_MILLIS};
 use crate::kit::value::Value;
-use crate::records::account;
-use crate::schema::{Collection, FieldError, FieldErrors, Record};
-use crate::store::{ReadTx, StoreError, WriteTx};
+use crate::schema::{Collection, Record};
+use crate::store::{ReadTx, StoreError};
 
-const ROWS: &str = "_passkeys";
-/// What a passkey is called until its owner says otherwise.
-const UNNAMED: &str = "Passkey";
+pub(super) const ROWS: &str = "_passkeys";
 
 /// A challenge for a device.
 #[derive(Clone, Debug)]
@@ -56,116 +50,6 @@ impl Auth {
         } else {
             Err(Error::MethodOff("passkey"))
         }
-    }
-
-    /// Begins a new passkey of the caller's account, who has just proven who they are.
-    ///
-    /// # Errors
-    /// [`Error::Stale`], [`Error::Form`] when there are too many, [`Error::RelyingParty`].
-    pub async fn begin_passkey(
-        &self,
-        call: &Call,
-        account: &Record,
-        token: &str,
-        password: &str,
-    ) -> Result<Challenge, Error> {
-        self.prove_anew(call, account, token, password).await?;
-        let record = account.clone();
-        let known = self
-            .store()
-            .read(move |tx| account::owned(tx, ROWS, &record));
-        let known = known.await?;
-        if known.len() >= PASSKEYS_MAX {
-            let error = FieldError::new(
-                "validation_too_many_passkeys",
-                format!("There are {PASSKEYS_MAX} passkeys already."),
-            );
-            return Err(Error::Form(FieldErrors::one("credential", error)));
-        }
-        let known = known.iter().filter_map(passkey_of);
-        let known = known.map(|passkey| passkey.cred_id().clone()).collect();
-        let name = match account.text("email") {
-            "" => account.id(),
-            email => email,
-        };
-        let party = self.relying_party()?;
-        let (options, state) = party
-            .start_passkey_registration(handle(account), name, name, Some(known))
-            .map_err(refused)?;
-        let mut options = serde_json::to_value(options).map_err(|_| Error::Passkey)?;
-        // Found by the device itself, without a name typed first.
-        let selection = &mut options["publicKey"]["authenticatorSelection"];
-        selection["residentKey"] = Json::from("required");
-        selection["requireResidentKey"] = Json::from(true);
-        let ceremony = Ceremony::Register {
-            state: Box::new(state),
-            account: Box::new(account.clone()),
-        };
-        Ok(Challenge {
-            id: self.ceremonies().begin(ceremony, call.now).into(),
-            options,
-        })
-    }
-
-    /// Keeps the new passkey that a device has made; gives the id of its row.
-    ///
-    /// # Errors
-    /// [`Error::Passkey`] for whatever is wrong with it.
-    pub async fn confirm_passkey(
-        &self,
-        call: &Call,
-        account: &Record,
-        challenge: &str,
-        name: &str,
-        credential: &Json,
-    ) -> Result<String, Error> {
-        let name = named(name)?;
-        let Some(Ceremony::Register {
-            state,
-            account: begun,
-        }) = self.ceremonies().take(challenge, call.now)
-        else {
-            return Err(Error::Passkey);
-        };
-        // The same account, and nothing has ended its tokens since.
-        let same = begun.collection().id == account.collection().id
-            && begun.id() == account.id()
-            && begun.text("tokenKey") == account.text("tokenKey");
-        if !same {
-            return Err(Error::Passkey);
-        }
-        let passkey = self.verify_new(&state, credential)?;
-        let id = BASE64_URL_SAFE_NO_PAD.encode(passkey.cred_id());
-        let kept = serde_json::to_string(&passkey).map_err(|_| Error::Passkey)?;
-        let (record, now) = (account.clone(), call.now);
-        let written = self.store().write(move |tx| {
-            let rows = collection(tx)?;
-            let values = [
-                ("name", name.as_str()),
-                ("credentialId", id.as_str()),
-                ("credential", kept.as_str()),
-            ];
-            let row = rows::fresh(&rows, &record, &values, now);
-            match tx.insert(&row) {
-                Ok(()) => Ok(row.id().to_owned()),
-                // Somebody has this one already.
-                Err(StoreError::NotUnique { .. }) => Err(Error::Passkey),
-                Err(error) => Err(error.into()),
-            }
-        });
-        written.await
-    }
-
-    fn verify_new(&self, state: &PasskeyRegistration, credential: &Json) -> Result<Passkey, Error> {
-        let answer =
-            RegisterPublicKeyCredential::deserialize(credential).map_err(|_| Error::Passkey)?;
-        if is_framed(answer.response.client_data_json.as_ref()) {
-            return Err(Error::Passkey);
-        }
-        let party = self.relying_party()?;
-        party
-            .finish_passkey_registration(&answer, state)
-            .map_err(refused)
     }
 
     /// Begins a sign-in by passkey.
@@ -299,52 +183,8 @@ impl Auth {
         Ok(passkey)
     }
 
-    /// Gives a passkey of the account another name.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Form`].
-    pub async fn rename_passkey(
-        &self,
-        account: &Record,
-        id: &str,
-        name: &str,
-    ) -> Result<(), Error> {
-        let name = named(name)?;
-        let (record, id) = (account.clone(), id.to_owned());
-        self.store()
-            .write(move |tx| {
-                let before = own_row(tx, &record, &id)?;
-                let mut after = before.clone();
-                after.set("name", name.as_str());
-                Ok(tx.update(&before, &after)?)
-            })
-            .await
-    }
-
-    /// Takes a passkey of the account away, for whoever has just proven who they are.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Stale`].
-    pub async fn remove_passkey(
-        &self,
-        call: &Call,
-        account: &Record,
-        id: &str,
-        token: &str,
-        password: &str,
-    ) -> Result<(), Error> {
-        self.prove_anew(call, account, token, password).await?;
-        let (record, id) = (account.clone(), id.to_owned());
-        self.store()
-            .write(move |tx| {
-                let row = own_row(tx, &record, &id)?;
-                Ok(tx.delete(&row)?)
-            })
-            .await
-    }
-
     /// Who we are to devices: what the settings say.
-    fn relying_party(&self) -> Result<Webauthn, Error> {
+    pub(super) fn relying_party(&self) -> Result<Webauthn, Error> {
         let settings = self.settings().current();
         let unfit = |_| Error::RelyingParty;
         let own = Url::parse(&settings.meta.app_url).map_err(|_| Error::RelyingParty)?;
@@ -369,7 +209,7 @@ impl Auth {
 }
 
 /// The collection of passkeys; none where somebody else's collection has its name.
-fn collection(tx: &ReadTx<'_>) -> Result<Arc<Collection>, Error> {
+pub(super) fn collection(tx: &ReadTx<'_>) -> Result<Arc<Collection>, Error> {
     let found = tx.catalog().find_exact(ROWS);
     found
         .filter(|collection| collection.system)
@@ -377,19 +217,12 @@ fn collection(tx: &ReadTx<'_>) -> Result<Arc<Collection>, Error> {
         .ok_or(Error::Failed)
 }
 
-fn own_row(tx: &WriteTx<'_>, account: &Record, id: &str) -> Result<Record, Error> {
-    let rows = collection(tx)?;
-    tx.find(&rows, id)?
-        .filter(|row| rows::is_of(row, account))
-        .ok_or(Error::NotFound)
-}
-
-fn passkey_of(row: &Record) -> Option<Passkey> {
+pub(super) fn passkey_of(row: &Record) -> Option<Passkey> {
     serde_json::from_str(row.text("credential")).ok()
 }
 
 /// What devices know an account by: it tells nothing of it.
-fn handle(account: &Record) -> Uuid {
+pub(super) fn handle(account: &Record) -> Uuid {
     let name = format!("{}/{}", account.collection().id.as_str(), account.id());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&Sha256::digest(name)[..16]);
@@ -397,25 +230,15 @@ fn handle(account: &Record) -> Uuid {
 }
 
 /// Whether an answer was given in a page that stands inside another site's.
-fn is_framed(client_data: &[u8]) -> bool {
+pub(super) fn is_framed(client_data: &[u8]) -> bool {
     match json::parse_first(client_data) {
         Ok(data) => data["crossOrigin"] == true,
         Err(_) => true,
     }
 }
 
-fn named(name: &str) -> Result<String, Error> {
-    let name = name.trim();
-    if name.chars().count() > PASSKEY_NAME_CHARS_MAX {
-        let error = super::form::too_long(PASSKEY_NAME_CHARS_MAX);
-        return Err(Error::Form(FieldErrors::one("name", error)));
-    }
-    let name = if name.is_empty() { UNNAMED } else { name };
-    Ok(name.to_owned())
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "handed to map_err")]
-fn refused(error: WebauthnError) -> Error {
+pub(super) fn refused(error: WebauthnError) -> Error {
     tracing::warn!(%error, "a passkey was refused");
     Error::Passkey
 }

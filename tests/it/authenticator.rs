@@ -408,3 +408,26 @@ fn superusers_have_apps_too() {
     let body = json!({"mfaId": first.json()["mfaId"], "code": app.shows(&t, 0)});
     t.guest().post(&path("auth-with-totp"), &body).ok();
 }
+
+#[test]
+fn the_owner_hears_of_what_was_changed() {
+    let (t, post_office, _) = TestApp::with_mail();
+    let (ann, app) = with_app(&t, "ann");
+    assert_eq!(
+        post_office.next().header("Subject"),
+        "An authenticator app was set up for your Acme account"
+    );
+    let renew = json!({"code": app.shows(&t, 0)});
+    post(&ann, "totp/recovery-codes", &renew).ok();
+    assert_eq!(
+        post_office.next().header("Subject"),
+        "New recovery codes were made for your Acme account"
+    );
+    step(&t);
+    let remove = json!({"code": app.shows(&t, 0)});
+    assert_eq!(post(&ann, "totp/remove", &remove).status, 204);
+    assert_eq!(
+        post_office.next().header("Subject"),
+        "The authenticator app was removed for your Acme account"
+    );
+}

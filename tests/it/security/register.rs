@@ -27,11 +27,27 @@ fn functions(folder: &Path) -> HashSet<String> {
     names
 }
 
+/// Titles of the tests with the official SDK.
+fn titles(folder: &Path) -> HashSet<String> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    files
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().ends_with(".test.js"))
+        .flat_map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            let rest = text.split("test(\"").skip(1);
+            rest.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 #[test]
 fn every_test_that_the_register_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut there = functions(&root.join("tests/it"));
     there.extend(functions(&root.join("src")));
+    there.extend(titles(&root.join("tests/sdk")));
     let text = fs::read_to_string(root.join("docs/security-cases.md")).unwrap();
     let mut labels = HashSet::new();
     for line in text
