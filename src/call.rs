@@ -28,6 +28,8 @@ pub struct Identity {
     pub expires: Option<Timestamp>,
     /// Whether `auth-refresh` mints a new token.
     pub refreshable: bool,
+    /// The session that the token belongs to; tokens of PocketBase name none.
+    pub session: Option<CompactString>,
 }
 
 impl Actor {

@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 
 use super::token::Purpose;
 use crate::call::Identity;
-use crate::kit::limits::TOKEN_CACHE_MAX;
+use crate::kit::limits::{SESSION_NOTE_MILLIS, TOKEN_CACHE_MAX};
 use crate::kit::time::Timestamp;
+use crate::records::account::SESSIONS;
 use crate::schema::{CollectionId, RecordId};
 use crate::store::{ChangeKind, CommitGroup};
 
@@ -31,6 +32,17 @@ struct Inner {
 struct Known {
     purpose: Purpose,
     identity: Arc<Identity>,
+    /// When it was last noted that the session is used.
+    noted: Timestamp,
+}
+
+/// A caller that was proven before.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Who.
+    pub(super) identity: Arc<Identity>,
+    /// Whether it is time to note that the session is used.
+    pub(super) is_due: bool,
 }
 
 /// When a lookup began; see [`Callers::remember`].
@@ -39,21 +51,24 @@ pub(super) struct Age(u64);
 
 impl Callers {
     /// The caller of a token proven before, or the age with which to remember it once it is proven.
-    pub(super) fn get(
-        &self,
-        token: &str,
-        purpose: Purpose,
-        now: Timestamp,
-    ) -> Result<Arc<Identity>, Age> {
-        let inner = self.0.lock();
-        match inner.known.get(token) {
+    pub(super) fn get(&self, token: &str, purpose: Purpose, now: Timestamp) -> Result<Found, Age> {
+        let mut inner = self.0.lock();
+        let age = Age(inner.age);
+        match inner.known.get_mut(token) {
             Some(known)
                 if known.purpose == purpose
                     && known.identity.expires.is_none_or(|end| end > now) =>
             {
-                Ok(Arc::clone(&known.identity))
+                let is_due = now.as_millis() - known.noted.as_millis() >= SESSION_NOTE_MILLIS;
+                if is_due {
+                    known.noted = now;
+                }
+                Ok(Found {
+                    identity: Arc::clone(&known.identity),
+                    is_due,
+                })
             }
-            Some(_) | None => Err(Age(inner.age)),
+            Some(_) | None => Err(age),
         }
     }
 
@@ -64,6 +79,7 @@ impl Callers {
         token: &str,
         purpose: Purpose,
         identity: &Arc<Identity>,
+        now: Timestamp,
     ) {
         let mut inner = self.0.lock();
         if inner.age != age.0 {
@@ -78,6 +94,7 @@ impl Callers {
         let known = Known {
             purpose,
             identity: Arc::clone(identity),
+            noted: now,
         };
         if inner.known.insert(token.clone(), known).is_none() {
             inner.order.push_back(token.clone());
@@ -96,6 +113,12 @@ impl Callers {
                         self.0.lock().forget_record(&(
                             record.collection().id.clone(),
                             RecordId::new(record.id()),
+                        ));
+                    } else if record.collection().name == SESSIONS {
+                        // A session that ended, whoever ended it: the account's tokens are proven anew.
+                        self.0.lock().forget_record(&(
+                            CollectionId::new(record.text("collectionRef")),
+                            RecordId::new(record.text("recordRef")),
                         ));
                     }
                 }

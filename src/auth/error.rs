@@ -30,6 +30,9 @@ pub enum Error {
     /// 400: the form does not hold.
     #[error("An error occurred while validating the submitted data.")]
     Form(FieldErrors),
+    /// 403: the token is not of a sign-in of one's own.
+    #[error("The request requires a session of a sign-in.")]
+    NoSession,
     /// 400: superusers need no such mail.
     #[error("{0}")]
     Superusers(&'static str),

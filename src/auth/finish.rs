@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use super::error::Error;
 use super::service::Auth;
+use super::sessions::{self, Beginning, Session};
 use super::{mfa, origins, service};
 use crate::call::{Actor, Call, Context, Identity};
 use crate::expr::Guard;
@@ -108,24 +111,45 @@ impl Auth {
         {
             return Ok(Outcome::SecondFactor(wanted));
         }
-        if let Some(device) = self.note(&asker, &proof).await? {
+        let noted = self.note(&asker, &proof).await?;
+        if let Some(device) = noted.device {
             self.alert(&asker, &proof.record, device);
         }
-        let now = call.now;
         let token = match &proof.token {
             Some(token) => token.clone(),
-            None => service::session_token(&proof.record, now).ok_or(Error::Failed)?,
+            None => service::token_of_session(&proof.record, call.now, noted.session)
+                .ok_or(Error::Failed)?,
         };
         if proof.method.is_some() {
-            self.recent().note(&token, now);
+            self.recent().note(&token, call.now);
         }
-        let (record, meta) = (proof.record, proof.meta);
-        // The answer shows the record as it sees itself.
+        self.answer(call, proof.record, token, proof.meta).await
+    }
+
+    /// The answer that shows `record` as it sees itself, with a fresh token of the session `session`.
+    pub(super) async fn answer_session(
+        &self,
+        call: &Call,
+        record: Record,
+        session: Option<CompactString>,
+    ) -> Result<Outcome, Error> {
+        let token = service::token_of_session(&record, call.now, session).ok_or(Error::Failed)?;
+        self.answer(call, record, token, None).await
+    }
+
+    async fn answer(
+        &self,
+        call: &Call,
+        record: Record,
+        token: String,
+        meta: Option<Vec<u8>>,
+    ) -> Result<Outcome, Error> {
         let own = Call {
             actor: Actor::Auth(Arc::new(Identity {
                 record: record.clone(),
                 expires: None,
                 refreshable: false,
+                session: None,
             })),
             ..call.clone()
         };
@@ -135,7 +159,8 @@ impl Auth {
             .map(Outcome::Session)
     }
 
-    fn check_address(&self, call: &Call, record: &Record) -> Result<(), Error> {
+    /// Refuses superusers from places that are not listed.
+    pub(super) fn check_address(&self, call: &Call, record: &Record) -> Result<(), Error> {
         let settings = self.settings().current();
         if record.collection().is_superusers() && !settings.admits_superuser(call.client_ip) {
             return Err(Error::Address);
@@ -153,15 +178,20 @@ impl Auth {
             .await?
     }
 
-    /// What a sign-in leaves behind: the device, and a better hash. Gives the row of a device that is new.
-    async fn note(&self, call: &Call, proof: &Proof) -> Result<Option<Record>, Error> {
+    /// What a sign-in leaves behind: the device, the session, and a better hash.
+    async fn note(&self, call: &Call, proof: &Proof) -> Result<Noted, Error> {
         let collection = proof.record.collection();
         let alerts = collection
             .auth()
             .is_some_and(|auth| auth.auth_alert.enabled);
         let device = (alerts && proof.method.is_some()).then(|| origins::fingerprint(call));
-        if device.is_none() && proof.new_hash.is_none() {
-            return Ok(None);
+        let session = self.session(call, proof).await?;
+        if device.is_none() && proof.new_hash.is_none() && !session.is_to_write() {
+            let session = session.known();
+            return Ok(Noted {
+                session,
+                device: None,
+            });
         }
         let (record, new_hash, now) = (proof.record.clone(), proof.new_hash.clone(), call.now);
         self.store()
@@ -169,13 +199,41 @@ impl Auth {
                 if let Some(hash) = &new_hash {
                     upgrade(tx, &record, hash)?;
                 }
-                match &device {
-                    Some(fingerprint) => origins::note(tx, &record, fingerprint, now),
-                    None => Ok(None),
-                }
+                Ok(Noted {
+                    session: sessions::write(tx, &record, session)?,
+                    device: match &device {
+                        Some(fingerprint) => origins::note(tx, &record, fingerprint, now)?,
+                        None => None,
+                    },
+                })
             })
             .await
     }
+
+    /// The session that the token of the answer belongs to.
+    async fn session(&self, call: &Call, proof: &Proof) -> Result<Session, Error> {
+        let ends = service::session_end(&proof.record, call.now);
+        let begin = |method| Session::Begin(Beginning::new(call, method, ends));
+        let renewed = match (proof.method, &proof.token, &call.actor) {
+            (Some(method), _, _) => return Ok(begin(method.as_str())),
+            // Whoever hands in a token of the answer has seen to its session.
+            (None, Some(_), _) | (None, None, Actor::Guest) => return Ok(Session::Known(None)),
+            (None, None, Actor::Auth(identity)) => identity.session.clone(),
+        };
+        let Some(id) = renewed else {
+            return Ok(begin(sessions::REFRESH));
+        };
+        self.store()
+            .read(move |tx| sessions::renewal(tx, id, ends))
+            .await
+    }
+}
+
+/// What [`Auth::note`] noted.
+struct Noted {
+    session: Option<CompactString>,
+    /// The row of a device that is new.
+    device: Option<Record>,
 }
 
 /// `authRule`: null lets nobody in, empty everybody. Superusers who ask are not bound.

@@ -28,11 +28,13 @@ pub mod provider;
 mod recent;
 mod rows;
 mod service;
+mod sessions;
 mod sign_in;
 mod test_mail;
 mod throttle;
 pub mod token;
 mod totp;
+mod usage;
 mod verification;
 
 pub use authenticator::Setup;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use super::callers::Callers;
 use super::ceremonies::Ceremonies;
 use super::invented::Invented;
@@ -9,8 +11,10 @@ use super::oauth2_return::Names;
 use super::password::Passwords;
 use super::provider::Providers;
 use super::recent::Recent;
+use super::sessions;
 use super::throttle::Throttle;
 use super::token::{self, Claims, Purpose};
+use super::usage::Usage;
 use crate::call::{Actor, Identity};
 use crate::kit::time::Timestamp;
 use crate::mail::Mailer;
@@ -33,6 +37,7 @@ struct Inner {
     logs: Logs,
     throttle: Throttle,
     invented: Invented,
+    usage: Usage,
     callers: Arc<Callers>,
     records: Records,
     outbound: Outbound,
@@ -57,6 +62,7 @@ impl Auth {
         let callers = Arc::new(Callers::default());
         let listener = Arc::clone(&callers);
         store.on_commit(move |group| listener.forget(group));
+        let usage = Usage::start(store.clone());
         Self(Arc::new(Inner {
             store,
             passwords,
@@ -65,6 +71,7 @@ impl Auth {
             logs,
             throttle: records.throttle().clone(),
             invented: Invented::default(),
+            usage,
             callers,
             records,
             providers: Providers::new(outbound.clone()),
@@ -131,6 +138,11 @@ impl Auth {
         &self.0.logs
     }
 
+    /// Writes down which sessions were used: for the end of the process, which waits for nobody's turn.
+    pub async fn flush_usage(&self) {
+        self.0.usage.flush().await;
+    }
+
     /// The codes that unknown people were promised.
     pub(super) fn invented(&self) -> &Invented {
         &self.0.invented
@@ -178,7 +190,12 @@ impl Auth {
             return Ok(Actor::Guest);
         }
         let age = match self.0.callers.get(token, purpose, now) {
-            Ok(identity) => return Ok(Actor::Auth(identity)),
+            Ok(found) => {
+                if found.is_due {
+                    self.0.usage.note(&found.identity, now);
+                }
+                return Ok(Actor::Auth(found.identity));
+            }
             Err(age) => age,
         };
         let Some(claims) = token::read_unproven(token, &[purpose], now) else {
@@ -193,7 +210,8 @@ impl Auth {
         let Some(identity) = proven.map(Arc::new) else {
             return Ok(Actor::Guest);
         };
-        self.0.callers.remember(age, token, purpose, &identity);
+        self.0.callers.remember(age, token, purpose, &identity, now);
+        self.0.usage.note(&identity, now);
         Ok(Actor::Auth(identity))
     }
 }
@@ -228,25 +246,65 @@ fn prove(
         return Ok(None);
     }
     let record = tx.find(collection, &claims.id)?;
-    Ok(record
-        .filter(|record| token::is_signed(token, record, purpose))
-        .map(|record| Identity {
-            record,
-            expires: Some(claims.expires()),
-            refreshable: claims.refreshable == Some(true),
-        }))
+    let Some(record) = record.filter(|record| token::is_signed(token, record, purpose)) else {
+        return Ok(None);
+    };
+    if let Some(session) = &claims.sid
+        && !sessions::stands(tx, session, &record)?
+    {
+        return Ok(None);
+    }
+    Ok(Some(Identity {
+        record,
+        expires: Some(claims.expires()),
+        refreshable: claims.refreshable == Some(true),
+        session: claims.sid.clone(),
+    }))
 }
 
-/// A token for `record` that `auth-refresh` renews; `None` when the record has no key to sign with.
+/// A token for `record` that `auth-refresh` renews, of no session; `None` when the record has no key to sign with.
 #[must_use]
 pub fn session_token(record: &Record, now: Timestamp) -> Option<String> {
-    auth_token(record, now, None, true)
+    token_of_session(record, now, None)
+}
+
+/// As [`session_token`], of the session `sid`.
+pub(super) fn token_of_session(
+    record: &Record,
+    now: Timestamp,
+    sid: Option<CompactString>,
+) -> Option<String> {
+    let mut claims = Claims::of(record, Purpose::Auth, now, None);
+    claims.refreshable = Some(true);
+    claims.sid = sid;
+    token::sign(record, Purpose::Auth, &claims)
+}
+
+/// When a session token ends that is made now.
+pub(super) fn session_end(record: &Record, now: Timestamp) -> Timestamp {
+    Claims::of(record, Purpose::Auth, now, None).expires()
 }
 
 /// A token for `record` that is not renewed, for `life_secs` (0 for the collection's own life of sessions).
 #[must_use]
 pub fn static_token(record: &Record, now: Timestamp, life_secs: i64) -> Option<String> {
-    auth_token(record, now, Some(life_secs), false)
+    static_claims(record, now, life_secs, None).1
+}
+
+/// As [`static_token`], of the session `sid`, with the time of its end.
+pub(super) fn static_claims(
+    record: &Record,
+    now: Timestamp,
+    life_secs: i64,
+    sid: Option<CompactString>,
+) -> (Timestamp, Option<String>) {
+    let mut claims = Claims::of(record, Purpose::Auth, now, Some(life_secs));
+    claims.refreshable = Some(false);
+    claims.sid = sid;
+    (
+        claims.expires(),
+        token::sign(record, Purpose::Auth, &claims),
+    )
 }
 
 /// A token that stands in a link of a mail to the address `email`; for [`Purpose::EmailChange`] with the address to move
@@ -263,20 +321,10 @@ pub(super) fn link_token(
     token::sign(record, purpose, &claims)
 }
 
-/// A token for protected files.
+/// A token for protected files, of the session of whoever asks for it.
 #[must_use]
-pub fn file_token(record: &Record, now: Timestamp) -> Option<String> {
-    let claims = Claims::of(record, Purpose::File, now, None);
-    token::sign(record, Purpose::File, &claims)
-}
-
-fn auth_token(
-    record: &Record,
-    now: Timestamp,
-    life_secs: Option<i64>,
-    refreshable: bool,
-) -> Option<String> {
-    let mut claims = Claims::of(record, Purpose::Auth, now, life_secs);
-    claims.refreshable = Some(refreshable);
-    token::sign(record, Purpose::Auth, &claims)
+pub fn file_token(identity: &Identity, now: Timestamp) -> Option<String> {
+    let mut claims = Claims::of(&identity.record, Purpose::File, now, None);
+    claims.sid = identity.session.clone();
+    token::sign(&identity.record, Purpose::File, &claims)
 }

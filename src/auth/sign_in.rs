@@ -10,6 +10,7 @@ use super::error::Error;
 use super::finish::{Method, Outcome, Proof};
 use super::form::{self, TEXT_CHARS_MAX};
 use super::service::Auth;
+use super::sessions::{self, Beginning};
 use super::throttle::Attempt;
 use super::{origins, password, service};
 use crate::call::{Actor, Call};
@@ -187,7 +188,16 @@ impl Auth {
             return Err(Error::Form(FieldErrors::one("duration", error)));
         }
         let life_secs = life_secs.min(TOKEN_LIFE_SECS_MAX);
-        let token = service::static_token(&record, call.now, life_secs).ok_or(Error::Failed)?;
+        self.check_address(call, &record)?;
+        let (ends, _) = service::static_claims(&record, call.now, life_secs, None);
+        let beginning = Beginning::new(call, sessions::IMPERSONATION, ends);
+        let (owner, now) = (record.clone(), call.now);
+        let session = self
+            .store()
+            .write(move |tx| sessions::begin(tx, &owner, &beginning))
+            .await?;
+        let (_, token) = service::static_claims(&record, now, life_secs, session);
+        let token = token.ok_or(Error::Failed)?;
         let proof = Proof {
             record,
             method: None,

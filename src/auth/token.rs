@@ -73,6 +73,9 @@ pub struct Claims {
     /// Whether `auth-refresh` mints a new one; session tokens only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refreshable: Option<bool>,
+    /// The session; session and file tokens only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<CompactString>,
     /// The purpose.
     #[serde(rename = "type")]
     pub kind: CompactString,
@@ -94,6 +97,7 @@ impl Claims {
             id: record.id().into(),
             new_email: None,
             refreshable: None,
+            sid: None,
             kind: purpose.as_str().into(),
         }
     }
@@ -161,6 +165,11 @@ fn claims_of(map: &JsonMap) -> Option<Claims> {
         Some(Json::String(text)) if !text.is_empty() => Some(text.clone()),
         _ => None,
     };
+    // A session that cannot be read is none that stands.
+    let sid = match map.get("sid") {
+        None => None,
+        Some(_) => Some(text("sid")?.into()),
+    };
     Some(Claims {
         collection_id: text("collectionId")?.into(),
         email: text("email"),
@@ -169,6 +178,7 @@ fn claims_of(map: &JsonMap) -> Option<Claims> {
         id: text("id")?.into(),
         new_email: text("newEmail"),
         refreshable: map.get("refreshable").and_then(Json::as_bool),
+        sid,
         kind: text("type")?.into(),
     })
 }

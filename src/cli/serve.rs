@@ -131,6 +131,7 @@ async fn listen(console: Console, app: &App, address: &str) -> Result<Ended, Fai
     http::serve(app.clone(), listener, stop, GRACE).await;
     let drain = Duration::from_secs(MAIL_DRAIN_SECS_MAX);
     app.mailer.drain(drain).await;
+    app.auth.flush_usage().await;
     app.logs.flush().await;
     Ok(told.try_recv().unwrap_or(Ended::Stop))
 }

@@ -201,6 +201,7 @@ pub(super) fn call(app: &App) -> Result<Call, Failure> {
         record: Record::from_cells(collection, cells),
         expires: None,
         refreshable: false,
+        session: None,
     };
     Ok(Call::new(Actor::Auth(Arc::new(owner)), app.clock.now()))
 }

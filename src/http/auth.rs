@@ -153,6 +153,16 @@ pub(super) async fn refresh(
     session(&call, outcome)
 }
 
+/// `POST /end-other-sessions`
+pub(super) async fn end_others(
+    State(app): State<App>,
+    call: Call,
+    At(collection): At<String>,
+) -> Answer {
+    let outcome = app.auth.end_other_sessions(&call, &collection).await?;
+    session(&call, outcome)
+}
+
 /// `POST /impersonate/{id}`
 pub(super) async fn impersonate(
     State(app): State<App>,

@@ -360,9 +360,11 @@ impl From<auth::Error> for Fault {
             Error::NotFound => Self::not_found(),
             Error::Unauthorized => Self::auth_required(),
             Error::Address => Self::forbidden().caused_by(error),
-            Error::OtherCollection(_) | Error::MethodOff(_) | Error::Rule | Error::Stale => {
-                Self::forbidden().with_message(error.to_string())
-            }
+            Error::OtherCollection(_)
+            | Error::MethodOff(_)
+            | Error::Rule
+            | Error::Stale
+            | Error::NoSession => Self::forbidden().with_message(error.to_string()),
             Error::Form(ref data)
             | Error::TestForm(ref data)
             | Error::Save(_, ref data)

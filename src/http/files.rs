@@ -79,8 +79,10 @@ const BY_EXTENSION: &[(&str, &str)] = &[
 
 /// `POST /api/files/token`
 pub(super) async fn token(call: Call) -> Answer {
-    let record = call.actor.record().ok_or_else(Fault::auth_required)?;
-    let token = auth::file_token(record, call.now).ok_or_else(Fault::bad_request)?;
+    let Actor::Auth(identity) = &call.actor else {
+        return Err(Fault::auth_required());
+    };
+    let token = auth::file_token(identity, call.now).ok_or_else(Fault::bad_request)?;
     answer::value(&call, &serde_json::json!({ "token": Json::from(token) }))
 }
 

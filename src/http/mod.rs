@@ -168,6 +168,10 @@ fn routes(app: App) -> Router {
             post(auth::refresh),
         )
         .route(
+            "/api/collections/{collection}/end-other-sessions",
+            post(auth::end_others),
+        )
+        .route(
             "/api/collections/{collection}/impersonate/{id}",
             post(auth::impersonate),
         )

@@ -246,6 +246,14 @@ pub const THROTTLE_KEYS_MAX: usize = 20_000;
 pub const FAILURE_MILLIS_MIN: u64 = 150;
 /// Devices remembered for one account (contract-auth 2.7); the oldest go first.
 pub const DEVICES_MAX: usize = 5;
+/// Sessions listed for one account; tokens of further sign-ins name none, and count as older sign-ins.
+pub const SESSIONS_MAX: usize = 500;
+/// Milliseconds in which the use of a session is noted once.
+pub const SESSION_NOTE_MILLIS: i64 = 5 * 60 * 1000;
+/// Sessions whose use waits to be noted; that of further ones is noted at a later request.
+pub const SESSIONS_NOTED_MAX: usize = 20_000;
+/// Seconds that notes of use wait for each other.
+pub const SESSION_NOTE_DELAY_SECS: u64 = 3;
 /// Seconds that an impersonation may last: the contract's bound for configured tokens; longer ones are cut to it.
 pub const TOKEN_LIFE_SECS_MAX: i64 = 94_670_856;
 /// Bytes of a token; a longer one is a guest's.

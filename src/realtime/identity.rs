@@ -13,7 +13,8 @@ use super::roster::Roster;
 use crate::call::{Actor, Identity};
 use crate::expr::Catalog;
 use crate::kit::time::Timestamp;
-use crate::schema::{Collection, Record};
+use crate::records::account::SESSIONS;
+use crate::schema::{Collection, CollectionId, Record};
 use crate::store::{ReadTx, StoreError};
 
 /// The identity as it is in a snapshot: with the record of then, or nobody when its tokens have died.
@@ -32,7 +33,10 @@ pub(super) fn present(tx: &ReadTx<'_>, actor: &Actor, now: Timestamp) -> Result<
         return Ok(Actor::Guest);
     }
     Ok(match tx.find(collection, known.id())? {
-        Some(record) if record.text("tokenKey") == known.text("tokenKey") => {
+        Some(record)
+            if record.text("tokenKey") == known.text("tokenKey")
+                && session_stands(tx, identity)? =>
+        {
             Actor::Auth(Arc::new(Identity {
                 record,
                 ..(**identity).clone()
@@ -40,6 +44,17 @@ pub(super) fn present(tx: &ReadTx<'_>, actor: &Actor, now: Timestamp) -> Result<
         }
         Some(_) | None => Actor::Guest,
     })
+}
+
+/// Whether the session of the identity, if its token names one, has not ended.
+fn session_stands(tx: &ReadTx<'_>, identity: &Identity) -> Result<bool, StoreError> {
+    let Some(id) = &identity.session else {
+        return Ok(true);
+    };
+    match tx.catalog().find_exact(SESSIONS) {
+        Some(sessions) => Ok(tx.find(sessions, id)?.is_some()),
+        None => Ok(false),
+    }
 }
 
 fn secret(collection: &Collection) -> Option<&str> {
@@ -90,6 +105,22 @@ impl Inner {
                     self.live.changed(&id);
                 }
                 Some(_) | None => self.sign_out(roster, &id),
+            }
+        }
+    }
+
+    /// A session ended: its connections become guests.
+    pub(super) fn follow_session(&self, roster: &mut Roster, session: &Record) {
+        let collection = CollectionId::new(session.text("collectionRef"));
+        for id in roster.signed_in_as(&collection, session.text("recordRef")) {
+            let ended = roster
+                .client(&id)
+                .is_some_and(|client| match &client.actor {
+                    Actor::Auth(identity) => identity.session.as_deref() == Some(session.id()),
+                    Actor::Guest => false,
+                });
+            if ended {
+                self.sign_out(roster, &id);
             }
         }
     }

@@ -11,6 +11,7 @@ use super::deliver::{self, Scene};
 use super::hub::{Error, Inner};
 use super::ring::Taken;
 use super::stats;
+use crate::records::account::SESSIONS;
 use crate::store::{Change, ChangeKind, Position, Snapshot, Store, StoreError};
 
 /// How long the hub sleeps at most: the delay until a token that ran out is noticed on a quiet connection.
@@ -196,6 +197,9 @@ impl Inner {
             }
             ChangeKind::Delete { before } if before.collection().is_auth() => {
                 self.follow_person(&mut roster, before, None);
+            }
+            ChangeKind::Delete { before } if before.collection().name == SESSIONS => {
+                self.follow_session(&mut roster, before);
             }
             ChangeKind::Create { .. } | ChangeKind::Update { .. } | ChangeKind::Delete { .. } => {}
         }

@@ -13,6 +13,12 @@ use crate::kit::value::Value;
 use crate::schema::{Collection, Field, FieldError, FieldErrors, FieldKind, Record};
 use crate::store::{ReadTx, WriteTx};
 
+/// The collection of sign-ins.
+pub const SESSIONS: &str = "_sessions";
+/// The `method` of the one session that stands for all tokens which name none: those of PocketBase. They end with the
+/// account's token key only.
+pub const OLDER_SIGN_INS: &str = "older";
+
 /// Whether the caller manages the account `record`: a superuser, or somebody for whom the manage rule holds. `judge`
 /// says where the record is looked at.
 ///
@@ -148,6 +154,10 @@ pub fn before_update(
     {
         after.set("tokenKey", key);
     }
+    if before.text("tokenKey") != after.text("tokenKey") {
+        // No token of theirs is signed with the new key.
+        forget_sessions(tx, before, None)?;
+    }
     let mut ended: Vec<&str> = Vec::new();
     if password {
         ended.extend(["_mfas", "_otps", "_authOrigins"]);
@@ -177,6 +187,62 @@ pub fn disown(tx: &mut WriteTx<'_>, call: &Call, account: &Record) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Ends all sessions of an account but `keep`: rows, and by a fresh token key all tokens, those too that name none.
+///
+/// # Errors
+/// The store's own.
+pub fn end_sessions(
+    tx: &mut WriteTx<'_>,
+    call: &Call,
+    before: &Record,
+    keep: Option<&str>,
+) -> Result<Record, Error> {
+    let mut after = before.clone();
+    if let Some(key) = fresh_token_key(before.collection()) {
+        after.set("tokenKey", key);
+    }
+    forget_sessions(tx, before, keep)?;
+    remove::touch(&mut after, call);
+    tx.update(before, &after)?;
+    Ok(after)
+}
+
+fn forget_sessions(
+    tx: &mut WriteTx<'_>,
+    account: &Record,
+    keep: Option<&str>,
+) -> Result<(), Error> {
+    for row in owned(tx, SESSIONS, account)? {
+        if Some(row.id()) != keep {
+            tx.delete(&row)?;
+        }
+    }
+    Ok(())
+}
+
+/// A session was removed: the one of older sign-ins takes the token key with it, since nothing else ends them.
+///
+/// # Errors
+/// The store's own.
+pub(super) fn after_session(
+    tx: &mut WriteTx<'_>,
+    call: &Call,
+    session: &Record,
+) -> Result<(), Error> {
+    if session.text("method") != OLDER_SIGN_INS {
+        return Ok(());
+    }
+    let catalog = std::sync::Arc::clone(tx.catalog());
+    let Some(owner) = catalog.find(session.text("collectionRef")) else {
+        return Ok(());
+    };
+    // Removed with its account there is nothing left to end.
+    match tx.find(owner, session.text("recordRef"))? {
+        Some(account) => end_sessions(tx, call, &account, None).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Writes what a flow of sign-in changed of an account, with what that ends. Rules are not asked: the flow has proven

@@ -55,6 +55,9 @@ pub(super) fn remove_within(
         guard_last_superuser(tx, call, &record)?;
         tx.delete(&record)?;
         note_files(&record, gone);
+        if collection.system && collection.name == account::SESSIONS {
+            account::after_session(tx, call, &record)?;
+        }
         if collection.is_auth() {
             for name in system::REFERENCE_COLLECTIONS {
                 let owned = account::owned(tx, name, &record)?;

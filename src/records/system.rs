@@ -12,12 +12,13 @@ use crate::store::{ReadTx, WriteTx};
 pub const INSTALLER_EMAIL: &str = "__pbinstaller@example.com";
 
 /// Collections whose rows belong to an account by `collectionRef` and `recordRef`.
-pub(super) const REFERENCE_COLLECTIONS: [&str; 6] = [
+pub(super) const REFERENCE_COLLECTIONS: [&str; 7] = [
     "_authOrigins",
     "_externalAuths",
     "_mfas",
     "_otps",
     "_passkeys",
+    "_sessions",
     "_totps",
 ];
 

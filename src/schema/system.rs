@@ -285,7 +285,7 @@ pub fn fresh(now: Timestamp) -> Vec<Collection> {
 }
 
 /// Names of the system collections that PocketBase does not have.
-pub const OWN: [&str; 2] = ["_passkeys", "_totps"];
+pub const OWN: [&str; 3] = ["_passkeys", "_sessions", "_totps"];
 
 /// Whether a collection is one that PocketBase does not have.
 #[must_use]
@@ -334,12 +334,31 @@ pub fn own(now: Timestamp) -> Vec<Collection> {
         &["CREATE UNIQUE INDEX `idx_totps_record` ON `_totps` (collectionRef, recordRef)"],
         false,
     );
-    let mut collections = vec![passkeys, totps];
+    let mut collections = vec![passkeys, sessions(), totps];
     for collection in &mut collections {
         collection.created = now.to_text();
         collection.updated = now.to_text();
     }
     collections
+}
+
+fn sessions() -> Collection {
+    let text = |name: &str| Field::new(name, FieldKind::Text(TextOptions::default()));
+    let date = |name: &str| Field::new(name, FieldKind::Date(DateOptions::default()));
+    owned(
+        "_sessions",
+        vec![
+            text("method"),
+            text("device"),
+            text("address"),
+            date("lastUsed"),
+            date("expires"),
+        ],
+        &[
+            "CREATE INDEX `idx_sessions_collectionRef_recordRef` ON `_sessions` (collectionRef, recordRef)",
+        ],
+        true,
+    )
 }
 
 /// A system collection whose rows belong to a record of some auth collection; `deletable` by that record.

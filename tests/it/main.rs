@@ -30,5 +30,6 @@ mod records;
 mod restore;
 mod rules;
 mod security;
+mod sessions;
 mod settings;
 mod statics;

@@ -342,6 +342,7 @@ impl World {
                 record,
                 expires: None,
                 refreshable: true,
+                session: None,
             }))
         });
         let mut call = Call::new(actor, NOW);

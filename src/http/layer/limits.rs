@@ -35,7 +35,7 @@ fn action<'p>(method: &Method, path: &'p str) -> Option<(&'p str, &'static [&'st
         ("GET" | "HEAD", "records") => &["list"],
         ("POST", "records") => &["create"],
         ("GET" | "HEAD", "auth-methods") => &["listAuthMethods"],
-        ("POST", "auth-refresh") => &["authRefresh"],
+        ("POST", "auth-refresh" | "end-other-sessions") => &["authRefresh"],
         ("POST", "auth-with-password") => &["authWithPassword", "auth"],
         ("POST", "auth-with-oauth2") => &["authWithOAuth2", "auth"],
         ("POST", "auth-with-otp") => &["authWithOTP", "auth"],

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::Work;
 use crate::call::{Actor, Call};
-use crate::kit::limits::WRITE_ALONE_SECS_MAX;
+use crate::kit::limits::{SESSION_NOTE_MILLIS, WRITE_ALONE_SECS_MAX};
 use crate::kit::time::Timestamp;
 use crate::mail::{self, Letter};
 use crate::ops::Error;
+use crate::schema::system::is_own;
 use crate::schema::{AuthOptions, CollectionId, Record, SUPERUSERS};
 use crate::store::{Select, Store, StoreError, WriteTx};
 
@@ -71,7 +72,10 @@ impl Job {
                     .write_alone(most, |tx| Ok::<_, Error>(tx.optimize()?))
                     .await
             }
-            Self::MfaCleanup => expire(store, now, "_mfas", |options| options.mfa.duration).await,
+            Self::MfaCleanup => {
+                expire(store, now, "_mfas", |options| options.mfa.duration).await?;
+                end_sessions(store, now).await
+            }
             Self::OtpCleanup => expire(store, now, "_otps", |options| options.otp.duration).await,
             Self::LogsCleanup => work.logs.prune().await,
             Self::AutoBackup => back_up(work).await,
@@ -121,6 +125,27 @@ async fn expire(
         .write(move |tx| {
             for record in expired(tx, now, collection, life_secs)? {
                 tx.delete(&record)?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// Removes sessions whose tokens have all ended: our own share of a job of the contract, whose list is not ours to add to.
+async fn end_sessions(store: &Store, now: Timestamp) -> Result<(), Error> {
+    store
+        .write(move |tx| {
+            let catalog = std::sync::Arc::clone(tx.catalog());
+            let Some(sessions) = catalog.find("_sessions").filter(|found| is_own(found)) else {
+                return Ok(());
+            };
+            let call = Call::new(Actor::Guest, now);
+            for row in tx.select(&Select::all(&catalog, &call, sessions))? {
+                let ends = row.text("expires");
+                let late = now.plus_millis(-2 * SESSION_NOTE_MILLIS).to_text();
+                if !ends.is_empty() && ends < late.as_str() {
+                    tx.delete(&row)?;
+                }
             }
             Ok(())
         })

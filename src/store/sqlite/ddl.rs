@@ -11,7 +11,7 @@ use super::columns::{Columns, rename_table};
 use crate::kit::sql::Sql;
 use crate::kit::value::Value;
 use crate::schema::index::Index;
-use crate::schema::{Collection, Field, Kind, StoredCollection};
+use crate::schema::{Collection, Field, Kind, StoredCollection, system};
 use crate::store::StoreError;
 
 /// Why an index could not be made.
@@ -183,7 +183,8 @@ impl WriteTx<'_> {
         sql.push("DELETE FROM _collections WHERE id = ")
             .arg(collection.id.as_str());
         self.execute(&sql)?;
-        for name in ["_authOrigins", "_externalAuths", "_mfas", "_otps"] {
+        let names = ["_authOrigins", "_externalAuths", "_mfas", "_otps"];
+        for name in names.into_iter().chain(system::OWN) {
             let Some(system) = self.catalog().find(name).map(|system| system.id.clone()) else {
                 continue;
             };

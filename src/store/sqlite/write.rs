@@ -187,6 +187,25 @@ impl<'a> WriteTx<'a> {
         )
     }
 
+    /// Sets one date of a record, if it is there, without an entry in the log: for times that tell when something was
+    /// last used, which nobody follows.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn note_time(
+        &mut self,
+        collection: &Collection,
+        id: &str,
+        field: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut sql = Sql::new();
+        sql.push("UPDATE ").ident(&collection.name).push(" SET ");
+        sql.ident(field).push(" = ").arg(at.to_text());
+        sql.push(" WHERE id = ").arg(id);
+        self.execute(&sql).map(drop)
+    }
+
     /// Runs a statement of ours that gives no rows; how many rows it changed. It leaves no entry in the log: where
     /// records may have changed, say so with [`WriteTx::touched`].
     ///

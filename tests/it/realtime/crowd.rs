@@ -30,6 +30,7 @@ fn listener(t: &TestApp, user: &Record, topic: &str) -> Connection {
         record: user.clone(),
         expires: None,
         refreshable: false,
+        session: None,
     };
     let ask = json!(1);
     hub.sign_in(

@@ -58,6 +58,35 @@ fn another_password_ends_the_identity() {
 }
 
 #[test]
+fn a_session_that_is_ended_signs_its_own_connections_out() {
+    let t = with_rooms();
+    let sue = t.superuser();
+    t.user("ann");
+    let sign_in = || {
+        let body = json!({"identity": "ann@example.com", "password": "1234567890"});
+        let path = "/api/collections/users/auth-with-password";
+        let answer = t.guest().post(path, &body).ok();
+        t.guest().with_token(answer["token"].as_str().unwrap())
+    };
+    let (phone, desk) = (sign_in(), sign_in());
+    let listed = phone
+        .get("/api/collections/_sessions/records?sort=@rowid")
+        .ok();
+    let mut lost = Socket::of(&t, &phone);
+    let mut kept = Socket::of(&t, &desk);
+    for socket in [&mut lost, &mut kept] {
+        socket.subscribe("inside/*");
+    }
+
+    let first = listed["items"][0]["id"].as_str().unwrap();
+    delete(&desk, "_sessions", first);
+    assert_eq!(lost.next()["type"], "signedOut");
+    create(&sue, "inside", &json!({"title": "in"}));
+
+    assert_eq!(kept.event(), is("create", "in"));
+}
+
+#[test]
 fn a_deleted_account_ends_the_identity() {
     let t = with_rooms();
     is_signed_out(&t, |sue, ann| delete(sue, "users", &ann.id));

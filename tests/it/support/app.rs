@@ -200,6 +200,7 @@ impl TestApp {
             record: Record::from_cells(collection, cells),
             expires: None,
             refreshable: false,
+            session: None,
         };
         Call::new(Actor::Auth(Arc::new(identity)), self.clock.now())
     }
