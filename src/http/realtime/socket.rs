@@ -41,6 +41,8 @@ const PING_EVERY_WATCHED: Duration = Duration::from_secs(2);
 const SILENCE_MAX_WATCHED: Duration = Duration::from_millis(4_500);
 /// Read buffer of one socket: the library's default would hold 128 KiB for every idle connection.
 const READ_BUFFER_BYTES: usize = 2 << 10;
+/// Bytes of frames that are joined before they are sent.
+const JOINED_BYTES_MAX: usize = 8 << 10;
 /// Pieces of messages that go to the system in one call.
 const SLICES_MAX: usize = 128;
 
@@ -333,22 +335,24 @@ fn over(ended: Ended) -> Over {
     }
 }
 
-/// Sends frames; fails when the peer takes nothing for `patience`. The bytes are shared with other connections and go to
-/// the socket as they are, each after the head that makes it a message: nothing is copied or looked through again.
+/// Sends frames, each after the head that makes it a message; fails when the peer takes nothing for `patience`. The bytes
+/// are shared with other connections and are not looked through again; large ones are not copied either.
 async fn send_all(socket: &mut Socket, frames: &[Bytes], patience: Duration) -> Result<(), ()> {
     let stream = socket.get_mut();
-    // Most of the time there is one, and the system takes it at once.
-    if let [frame] = frames {
-        let head = Head::of(frame.len());
-        let pieces = &mut [IoSlice::new(head.bytes()), IoSlice::new(frame)];
-        return send_pieces(stream, pieces, patience).await;
-    }
     let heads: Vec<Head> = frames.iter().map(|frame| Head::of(frame.len())).collect();
-    let mut pieces: Vec<IoSlice<'_>> = Vec::with_capacity(frames.len() * 2);
-    for (head, frame) in heads.iter().zip(frames) {
-        pieces.push(IoSlice::new(head.bytes()));
-        pieces.push(IoSlice::new(frame));
+    let pairs = heads.iter().zip(frames);
+    if frames.iter().map(Bytes::len).sum::<usize>() <= JOINED_BYTES_MAX {
+        // One piece is cheaper for the system than many, and than the copy.
+        let mut joined = Vec::with_capacity(JOINED_BYTES_MAX.min(512 * frames.len()));
+        for (head, frame) in pairs {
+            joined.extend_from_slice(head.bytes());
+            joined.extend_from_slice(frame);
+        }
+        return send_pieces(stream, &mut [IoSlice::new(&joined)], patience).await;
     }
+    let mut pieces: Vec<IoSlice<'_>> = pairs
+        .flat_map(|(head, frame)| [IoSlice::new(head.bytes()), IoSlice::new(frame)])
+        .collect();
     send_pieces(stream, &mut pieces, patience).await
 }
 
@@ -358,10 +362,10 @@ async fn send_pieces(
     patience: Duration,
 ) -> Result<(), ()> {
     while !rest.is_empty() {
-        let batch = rest.len().min(SLICES_MAX);
-        let written = match stream.write_vectored(&rest[..batch]).now_or_never() {
+        // Mostly the system takes everything at once, and no clock need be set.
+        let written = match write_some(stream, rest).now_or_never() {
             Some(written) => written.map_err(drop)?,
-            None => within(patience, stream.write_vectored(&rest[..batch])).await?,
+            None => within(patience, write_some(stream, rest)).await?,
         };
         if written == 0 {
             return Err(());
@@ -369,6 +373,20 @@ async fn send_pieces(
         IoSlice::advance_slices(&mut rest, written);
     }
     Ok(())
+}
+
+async fn write_some(
+    stream: &mut TokioIo<Upgraded>,
+    pieces: &[IoSlice<'_>],
+) -> std::io::Result<usize> {
+    match pieces {
+        [only] => stream.write(only).await,
+        many => {
+            stream
+                .write_vectored(&many[..many.len().min(SLICES_MAX)])
+                .await
+        }
+    }
 }
 
 async fn within<T, E>(
