@@ -2,6 +2,7 @@
 //! and who the provider says they are. What a provider is made of stands in `schema::provider`; what becomes of the
 //! person here is `oauth2`'s to decide. Believes only addresses that the provider has proven.
 
+mod ask;
 mod id_token;
 mod offer;
 mod profile;

@@ -6,21 +6,21 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use jsonwebtoken::jwk::JwkSet;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
+use super::ask::{self, FORM, Session};
 use super::id_token::{self, Expected};
 use super::profile::{self, Profile};
-use crate::kit::json::{self, Json, JsonMap};
-use crate::kit::limits::{PROVIDER_ANSWER_BYTES_MAX, PROVIDER_SECS_MAX};
+use crate::kit::json::{Json, JsonMap};
+use crate::kit::limits::PROVIDER_SECS_MAX;
 use crate::kit::time::Timestamp;
-use crate::outbound::{Ask, Outbound, Reach, Reply};
+use crate::outbound::{Outbound, Reply};
 use crate::schema::collection::OAuth2Provider;
-use crate::schema::provider::{Email, Provider, provider};
+use crate::schema::provider::{Email, provider};
 
-const FORM: &str = "application/x-www-form-urlencoded";
 const APPLE: &str = "https://appleid.apple.com";
 const APPLE_KEYS: &str = "https://appleid.apple.com/auth/keys";
 
@@ -34,7 +34,7 @@ impl ProviderError {
         clippy::needless_pass_by_value,
         reason = "callers hand over what they have caught"
     )]
-    fn new(cause: impl ToString) -> Self {
+    pub(super) fn new(cause: impl ToString) -> Self {
         Self(cause.to_string())
     }
 }
@@ -72,15 +72,6 @@ impl std::fmt::Debug for Token {
 /// Asks providers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Providers(Outbound);
-
-/// The questions of one sign-in.
-struct Session<'a> {
-    outbound: &'a Outbound,
-    entry: &'static Provider,
-    config: &'a OAuth2Provider,
-    now: Timestamp,
-    deadline: Instant,
-}
 
 impl Providers {
     /// Asks through `outbound`.
@@ -152,11 +143,11 @@ impl Session<'_> {
             form.push(("redirect_uri", &code.redirect_url));
         }
         // Some want our own credentials in the head, others in the body, and few say so.
-        let id = escape(&self.config.client_id);
-        let pair = format!("{id}:{}", escape(&self.config.client_secret));
+        let id = ask::escape(&self.config.client_id);
+        let pair = format!("{id}:{}", ask::escape(&self.config.client_secret));
         let basic = format!("Basic {}", BASE64_STANDARD.encode(pair));
         let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, secret(&basic)?);
+        headers.insert(header::AUTHORIZATION, ask::secret(&basic)?);
         let first = self.post(url.clone(), headers, &form).await?;
         if let Some(token) = self.read_token(&first) {
             return Ok(token);
@@ -180,7 +171,7 @@ impl Session<'_> {
                 .map(|(name, value)| (name.into_owned(), Json::from(value)))
                 .collect()
         } else {
-            object(&reply.body)?
+            ask::object(&reply.body)?
         };
         let text = |name: &str| profile::text(raw.get(name));
         let expires = text("expires_in").parse::<i64>().ok();
@@ -225,7 +216,7 @@ impl Session<'_> {
                     .join("emails")
                     .map_err(ProviderError::new)?;
                 let list = self.get(url, token).await?;
-                profile.email = profile::listed_by_gitee(&json_of(&list)?);
+                profile.email = profile::listed_by_gitee(&ask::json_of(&list)?);
             }
             Email::Microsoft => self.microsoft(token, &mut profile),
             _ => {}
@@ -251,8 +242,8 @@ impl Session<'_> {
                 self.ask(Method::POST, url, headers, body.into()).await?
             }
         };
-        accepted(&reply)?;
-        object(&reply.body).ok_or_else(|| ProviderError::new("the answer is no JSON object"))
+        ask::accepted(&reply)?;
+        ask::object(&reply.body).ok_or_else(|| ProviderError::new("the answer is no JSON object"))
     }
 
     async fn listed_addresses(
@@ -267,7 +258,7 @@ impl Session<'_> {
         if may_be_refused && matches!(reply.status.as_u16(), 401 | 403 | 404) {
             return Ok(Json::Null);
         }
-        json_of(&reply)
+        ask::json_of(&reply)
     }
 
     async fn apple(&self, token: &Token) -> Result<JsonMap, ProviderError> {
@@ -315,9 +306,10 @@ impl Session<'_> {
         let url = Url::parse(url).map_err(ProviderError::new)?;
         let reply = self.ask(Method::GET, url, HeaderMap::new(), Bytes::new());
         let reply = reply.await?;
-        accepted(&reply)?;
+        ask::accepted(&reply)?;
         // One key of a kind that we do not know must not hide the others.
-        let Some(Json::Array(keys)) = object(&reply.body).and_then(|mut set| set.remove("keys"))
+        let Some(Json::Array(keys)) =
+            ask::object(&reply.body).and_then(|mut set| set.remove("keys"))
         else {
             return Err(ProviderError::new("the answer is no set of keys"));
         };
@@ -355,106 +347,5 @@ impl Session<'_> {
             "email" => email(),
             _ => String::new(),
         };
-    }
-
-    fn user_url(&self) -> Result<Url, ProviderError> {
-        self.url(&self.config.user_info_url, self.entry.user_url)
-    }
-
-    fn url(&self, configured: &str, own: &str) -> Result<Url, ProviderError> {
-        let text = if configured.is_empty() {
-            own
-        } else {
-            configured
-        };
-        Url::parse(text).map_err(ProviderError::new)
-    }
-
-    fn bearer(&self, token: &Token) -> Result<HeaderMap, ProviderError> {
-        let mut headers = HeaderMap::new();
-        let bearer = format!("Bearer {}", token.access);
-        headers.insert(header::AUTHORIZATION, secret(&bearer)?);
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let id = self.config.client_id.as_str();
-        let more: &[(&'static str, &str)] = match self.entry.name {
-            "notion" => &[("notion-version", "2022-06-28")],
-            "trakt" => &[("trakt-api-key", id), ("trakt-api-version", "2")],
-            "twitch" => &[("client-id", id)],
-            _ => &[],
-        };
-        for &(name, value) in more {
-            let value = HeaderValue::from_str(value).map_err(ProviderError::new)?;
-            headers.insert(HeaderName::from_static(name), value);
-        }
-        Ok(headers)
-    }
-
-    async fn get(&self, url: Url, token: &Token) -> Result<Reply, ProviderError> {
-        let headers = self.bearer(token)?;
-        self.ask(Method::GET, url, headers, Bytes::new()).await
-    }
-
-    async fn post(
-        &self,
-        url: Url,
-        mut headers: HeaderMap,
-        form: &[(&str, &str)],
-    ) -> Result<Reply, ProviderError> {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let body = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        self.ask(Method::POST, url, headers, body.into()).await
-    }
-
-    async fn ask(
-        &self,
-        method: Method,
-        url: Url,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Result<Reply, ProviderError> {
-        let ask = Ask {
-            method,
-            url,
-            headers,
-            body,
-            // A superuser chose the provider; it may well stand in the same network.
-            reach: Reach::Anywhere,
-            timeout: self.deadline.saturating_duration_since(Instant::now()),
-            answer_bytes_max: PROVIDER_ANSWER_BYTES_MAX,
-        };
-        self.outbound.send(ask).await.map_err(ProviderError::new)
-    }
-}
-
-fn escape(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
-fn secret(text: &str) -> Result<HeaderValue, ProviderError> {
-    let mut value = HeaderValue::from_str(text).map_err(ProviderError::new)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn accepted(reply: &Reply) -> Result<(), ProviderError> {
-    if reply.status.is_success() {
-        return Ok(());
-    }
-    let status = reply.status.as_u16();
-    Err(ProviderError::new(format!("answered with status {status}")))
-}
-
-fn json_of(reply: &Reply) -> Result<Json, ProviderError> {
-    accepted(reply)?;
-    json::parse_first(&reply.body).map_err(ProviderError::new)
-}
-
-fn object(bytes: &[u8]) -> Option<JsonMap> {
-    match json::parse_first(bytes) {
-        Ok(Json::Object(map)) => Some(map),
-        _ => None,
     }
 }
