@@ -247,7 +247,7 @@ pub const FAILURE_MILLIS_MIN: u64 = 150;
 /// Devices remembered for one account (contract-auth 2.7); the oldest go first.
 pub const DEVICES_MAX: usize = 5;
 /// Sessions listed for one account; tokens of further sign-ins name none, and count as older sign-ins.
-pub const SESSIONS_MAX: usize = 500;
+pub const SESSIONS_MAX: usize = 200;
 /// Milliseconds in which the use of a session is noted once.
 pub const SESSION_NOTE_MILLIS: i64 = 5 * 60 * 1000;
 /// Sessions whose use waits to be noted; that of further ones is noted at a later request.
