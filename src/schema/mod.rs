@@ -13,6 +13,7 @@ mod set;
 mod stored;
 pub mod system;
 mod templates;
+mod upgrade;
 pub mod view;
 
 pub use collection::{Action, AuthOptions, Collection, CollectionId, Kind, Rules, ViewOptions};
@@ -22,3 +23,4 @@ pub use field::{Field, FieldKind};
 pub use record::{Record, RecordId};
 pub use set::{SUPERUSERS, Schema};
 pub use stored::{StoredCollection, StoredError, write_json};
+pub use upgrade::with_present_alert;

@@ -168,6 +168,74 @@ fn a_directory_of_an_old_pocketbase_is_refused_and_not_touched() {
     );
 }
 
+/// The options of `users` as they are stored.
+fn options_of_users(dir: &Dir) -> serde_json::Value {
+    let text: String = dir
+        .database()
+        .query_row(
+            "SELECT options FROM _collections WHERE name = 'users'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn what_a_directory_of_an_older_pocketbase_has_not_seen_is_applied() {
+    const LATER: &str = "file > '1763'";
+    for (own_words, stays) in [(false, false), (true, true)] {
+        let dir = Dir::new();
+        dir.open().close();
+        let present = options_of_users(&dir);
+        let alert = "/authAlert/emailTemplate/body";
+        let body = present.pointer(alert).unwrap().as_str().unwrap();
+        // As 0.23 to 0.32 worded it: no word of the place, and the all-clear first.
+        let calm = "<p>If this was you, you may disregard this email.</p>\n";
+        let old = body.replace(calm, "").replace(
+            "location:</p>\n<p><em>{ALERT_INFO}</em></p>\n",
+            &format!("location.</p>\n{calm}"),
+        );
+        let mut options = present.clone();
+        let stored = if own_words { "<p>Hi</p>" } else { &old };
+        *options.pointer_mut(alert).unwrap() = stored.into();
+        let database = dir.database();
+        database
+            .execute(
+                "UPDATE _collections SET options = ? WHERE name = 'users'",
+                [options.to_string()],
+            )
+            .unwrap();
+        database
+            .execute(&format!("DELETE FROM _migrations WHERE {LATER}"), [])
+            .unwrap();
+        drop(database);
+        dir.forget_burrow();
+
+        let store = dir.open();
+        let opened = users(&store)
+            .auth()
+            .unwrap()
+            .auth_alert
+            .email_template
+            .body
+            .clone();
+        store.close();
+
+        assert_eq!(opened, if stays { stored } else { body });
+        assert_eq!(options_of_users(&dir).pointer(alert).unwrap(), &opened);
+        let later: i64 = dir
+            .database()
+            .query_row(
+                &format!("SELECT count(*) FROM _migrations WHERE {LATER}"),
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(later, 2);
+    }
+}
+
 #[test]
 fn a_database_of_something_else_is_refused() {
     let dir = Dir::new();

@@ -9,8 +9,7 @@ use super::Paths;
 use crate::kit::time::Timestamp;
 use crate::store::StoreError;
 
-/// The last of PocketBase's own migrations that reshaped the tables. The two later ones (texts of mails, the spelling
-/// of indexes) change nothing that we need; PocketBase applies them itself when it opens the directory again.
+/// The last of PocketBase's own migrations that reshaped the tables; the later ones are applied by [`super::migrate`].
 const NEEDED_MIGRATION: &str = "1717233559_v0.23_migrate4.go";
 
 /// Checks that the database, which has no tables of ours yet, is one that we can read, and copies the databases.

@@ -450,7 +450,10 @@ fn prepare(
     if hold.left == Left::Changed {
         meta.epoch = log::new_epoch(&link.connection)?;
     }
-    let schema = schema_rows::load(&link.connection, 1)?;
+    let mut schema = schema_rows::load(&link.connection, 1)?;
+    if directory::migrate(&link.connection, &schema, now)? {
+        schema = schema_rows::load(&link.connection, 1)?;
+    }
     link.step("COMMIT")?;
     Ok((meta, schema))
 }
