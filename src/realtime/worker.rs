@@ -17,6 +17,11 @@ use crate::store::{Change, ChangeKind, Position, Snapshot, Store, StoreError};
 /// How long the hub sleeps at most: the delay until a token that ran out is noticed on a quiet connection.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Connections from which on the hub lets the writer's answer go first.
+const CROWD: usize = 64;
+/// For how long.
+const COURTESY: Duration = Duration::from_millis(1);
+
 /// Two snapshots of the database: before and after the changes that are being delivered.
 pub(super) struct Window {
     before: Snapshot,
@@ -70,6 +75,11 @@ impl Inner {
             }
             Taken::Lost => self.catch_up(pending),
             Taken::Changes(changes) => {
+                if self.roster.lock().len() > CROWD {
+                    // Waking a crowd keeps every core busy for a while: whoever wrote gets the answer first, and what
+                    // is committed meanwhile goes out together.
+                    std::thread::sleep(COURTESY);
+                }
                 pending.extend(changes);
                 self.deliver(pending)
             }

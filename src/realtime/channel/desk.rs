@@ -57,6 +57,8 @@ pub(in crate::realtime) struct Channels {
     pub(super) notes: Mutex<Notes>,
     /// Whether anybody sits in a channel: without members commits are not looked at.
     busy: AtomicBool,
+    /// Whether some right depends on the rows of tables.
+    tables: AtomicBool,
     /// Whether the worker has something to do.
     pub(super) bell: Mutex<bool>,
     pub(super) rung: Condvar,
@@ -71,6 +73,7 @@ impl Channels {
             store: store.clone(),
             settings: settings.clone(),
             clock: clock.clone(),
+            tables: AtomicBool::new(rules.read_tables()),
             state: Mutex::new(State::new(rules)),
             notes: Mutex::default(),
             busy: AtomicBool::new(false),
@@ -82,7 +85,8 @@ impl Channels {
 
     /// A group was committed: it may change somebody's right. Called on the writer thread.
     pub(in crate::realtime) fn note(&self, group: &crate::store::CommitGroup) {
-        if self.busy.load(Ordering::Relaxed) && self.notes.lock().take_in(group) {
+        let tables = self.tables.load(Ordering::Relaxed);
+        if self.busy.load(Ordering::Relaxed) && self.notes.lock().take_in(group, tables) {
             self.ring();
         }
     }
@@ -98,7 +102,9 @@ impl Channels {
         let mut state = self.state.lock();
         let (catalog, settings) = (self.store.catalog(), self.settings.current());
         if !state.rules.are_of(&catalog, &settings) {
-            state.set_rules(Rules::new(catalog, settings));
+            let rules = Rules::new(catalog, settings);
+            self.tables.store(rules.read_tables(), Ordering::Relaxed);
+            state.set_rules(rules);
             self.ring();
         }
         let mut notes = self.notes.lock();

@@ -1,5 +1,6 @@
 //! The channels of the settings, with their rules bound: made once for a schema and the settings in force.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use compact_str::CompactString;
@@ -83,6 +84,20 @@ impl Rules {
                 || self.settings.realtime.channels == settings.realtime.channels)
     }
 
+    /// Whether some right depends on the rows of tables.
+    pub(super) fn read_tables(&self) -> bool {
+        self.patterns
+            .iter()
+            .any(|pattern| pattern.join.asks_tables())
+    }
+
+    /// Whether a change of one of `tables` may change some right.
+    pub(super) fn read_any(&self, tables: &HashSet<CollectionId>) -> bool {
+        self.patterns
+            .iter()
+            .any(|pattern| tables.iter().any(|table| pattern.join.reads(table)))
+    }
+
     /// The first pattern that fits; superusers only where none does.
     pub(super) fn of(&self, channel: &str) -> Arc<Pattern> {
         self.patterns
@@ -99,6 +114,13 @@ impl Rules {
 }
 
 impl Gate {
+    fn asks_tables(&self) -> bool {
+        match self {
+            Self::Locked | Self::Open => false,
+            Self::Where(filter) => filter.reach() == Reach::Tables,
+        }
+    }
+
     /// Whether a change of `collection` may change the verdict.
     pub(super) fn reads(&self, collection: &CollectionId) -> bool {
         match self {

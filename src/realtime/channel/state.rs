@@ -62,8 +62,8 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Whether there is anything new.
-    pub(super) fn take_in(&mut self, group: &CommitGroup) -> bool {
+    /// Whether there is anything to look at; `tables` says whether rows of any table matter.
+    pub(super) fn take_in(&mut self, group: &CommitGroup, tables: bool) -> bool {
         /// People noted one by one; past it everybody is looked at.
         const PEOPLE_MAX: usize = 1_000;
         for change in &group.changes {
@@ -81,14 +81,16 @@ impl Notes {
                     continue;
                 }
             };
-            self.tables.insert(record.collection().id.clone());
+            if tables {
+                self.tables.insert(record.collection().id.clone());
+            }
         }
         self.schema |= self.people.len() > PEOPLE_MAX;
-        self.schema || !self.tables.is_empty()
+        !self.is_empty()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        !self.schema && self.tables.is_empty()
+        !self.schema && self.tables.is_empty() && self.people.is_empty()
     }
 }
 
@@ -226,6 +228,13 @@ impl State {
 
     /// Marks everybody whose right a commit may have changed.
     pub(super) fn apply(&mut self, notes: &Notes) {
+        let people = self
+            .seats
+            .values()
+            .any(|seat| is_among(&seat.actor, &notes.people));
+        if !notes.schema && !people && !self.rules.read_any(&notes.tables) {
+            return;
+        }
         for (name, room) in &mut self.rooms {
             let all = notes.schema
                 || notes

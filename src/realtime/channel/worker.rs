@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -44,6 +44,7 @@ struct Found {
 impl Channels {
     /// Works until the channels are closed.
     pub(in crate::realtime) fn work(&self, stats: &Stats) {
+        let mut tidied = Instant::now();
         loop {
             {
                 let mut bell = self.bell.lock();
@@ -70,7 +71,10 @@ impl Channels {
                     Err(_) => tracing::error!("realtime: a channel panicked"),
                 }
             }
-            self.tidy();
+            if tidied.elapsed() >= TICK {
+                tidied = Instant::now();
+                self.tidy();
+            }
         }
     }
 

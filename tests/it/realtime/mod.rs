@@ -13,6 +13,7 @@ mod live;
 mod model;
 mod named;
 mod resume;
+mod siege;
 mod sight;
 mod streams;
 mod world;
