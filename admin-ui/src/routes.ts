@@ -6,5 +6,6 @@ export const pages: Record<string, () => Component | Promise<{ default: Componen
   data: () => DataPage,
   live: () => import('./pages/live/LivePage.svelte'),
   logs: () => import('./pages/logs/LogsPage.svelte'),
+  ops: () => import('./pages/ops/OpsPage.svelte'),
   settings: () => import('./pages/settings/SettingsPage.svelte'),
 };

@@ -132,6 +132,20 @@ export interface LogLine {
 
 export interface Settings {
   meta: { appName: string; appURL: string; accentColor: string; senderName: string; senderAddress: string };
+  superuserIPs: string[];
+  smtp: {
+    enabled: boolean;
+    host: string;
+    port: number;
+    username: string;
+    /** Never sent back; only there when it is to be changed. */
+    password?: string;
+    authMethod: string;
+    tls: boolean;
+    localName: string;
+  };
+  trustedProxy: { headers: string[]; useLeftmostIP: boolean };
+  backups: { cron: string; cronMaxKeep: number };
   batch: { enabled: boolean; maxRequests: number; timeout: number; maxBodySize: number };
   rateLimits: { enabled: boolean; rules: RateRule[]; excludedIPs: string[] };
   logs: { maxDays: number; minLevel: number; logIP: boolean; logAuthId: boolean; maxDataSize: number };
