@@ -27,8 +27,7 @@ export const isBurrow = await run(binary, ["--version"]).then(
     throw new Error(`cannot run ${binary}; build it or set BURROW_BIN`, { cause: error });
   },
 );
-/** Scenarios about what Burrow does not do yet: they run and are reported, but do not fail the suite. */
-export const notYet = (what) => (isBurrow ? { todo: what } : {});
+/** Scenarios about what PocketBase does not have. */
 export const onlyBurrow = isBurrow ? {} : { skip: "the server is not Burrow" };
 
 /** How long a condition may take to come true before the test is called broken. Nothing ever waits this long on purpose. */
