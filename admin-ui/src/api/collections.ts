@@ -14,6 +14,11 @@ export async function allCollections(): Promise<Collection[]> {
   }
 }
 export const scaffolds = () => request<Record<CollectionType, Collection>>('/api/collections/meta/scaffolds');
+export interface ProviderInfo {
+  name: string;
+  displayName: string;
+}
+export const oauth2Providers = () => request<ProviderInfo[]>('/api/collections/meta/oauth2-providers');
 export const createCollection = (body: unknown) => request<Collection>(path(), { method: 'POST', body });
 export const updateCollection = (id: string, body: unknown) =>
   request<Collection>(path(id), { method: 'PATCH', body });

@@ -63,6 +63,17 @@ export interface MailTemplate {
   body: string;
 }
 
+export interface OAuth2Provider {
+  name: string;
+  clientId: string;
+  /** Never sent back. Left out of a change, the stored one stays. */
+  clientSecret?: string;
+  displayName?: string;
+  authURL?: string;
+  tokenURL?: string;
+  userInfoURL?: string;
+}
+
 export interface Collection {
   id: string;
   name: string;
@@ -82,6 +93,14 @@ export interface Collection {
   manageRule?: Rule;
   passwordAuth?: { enabled: boolean; identityFields: string[] };
   mfa?: { enabled: boolean; duration: number; rule: string };
+  oauth2?: {
+    enabled: boolean;
+    providers: OAuth2Provider[];
+    mappedFields: { id: string; name: string; username: string; avatarURL: string };
+  };
+  verificationTemplate?: MailTemplate;
+  resetPasswordTemplate?: MailTemplate;
+  confirmEmailChangeTemplate?: MailTemplate;
   otp?: { enabled: boolean; duration: number; length: number; emailTemplate: MailTemplate };
   authAlert?: { enabled: boolean; emailTemplate: MailTemplate };
   authToken?: TokenConfig;
