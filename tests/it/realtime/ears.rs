@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 use tokio_tungstenite::tungstenite::protocol::WebSocket;
@@ -187,11 +187,14 @@ impl Stream {
     /// Name and data of the next message.
     #[track_caller]
     pub(crate) fn message(&mut self) -> (String, Json) {
+        let begun = Instant::now();
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let message: String = self.text.drain(..end + 2).collect();
                 let lines: Vec<&str> = message.trim_end().lines().collect();
                 if lines == [":"] {
+                    // They come for ever, and would make a wait in vain one without end.
+                    assert!(begun.elapsed() < PATIENCE, "nothing came");
                     continue;
                 }
                 let lines = match lines[0].strip_prefix("id:") {

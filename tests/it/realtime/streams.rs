@@ -80,6 +80,9 @@ fn a_past_that_is_gone_is_told_to_those_who_came_with_a_cursor() {
         &json!({"fields": [{"name": "title", "type": "text"}]}),
     )
     .ok();
+    // Whoever comes before the hub has got there is live, and has missed nothing.
+    create(&sue, "posts", &json!({"title": "two"}));
+    assert_eq!(first.event(), is("create", "two"));
 
     let mut again = Stream::open_with(&t, &format!("?since={cursor}"), "");
     again.submit(&t.guest(), &["posts/*"]);
