@@ -110,6 +110,9 @@ test("signing in opens what the person may see, signing out closes it again", on
   await socket.ask("subscribe", { topic: "bell/*" });
 
   await write("as a guest", ann);
+  // What happened is judged when it is told: the bell says that it was told.
+  await admin.collection("bell").create({ a: "told" });
+  assert.equal((await nextEvent(socket)).record.a, "told");
   const signedIn = await socket.ask("auth", { token: ann.authStore.token });
   await write("for Bob", bob);
   await write("for Ann", ann);
