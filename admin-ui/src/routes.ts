@@ -4,8 +4,10 @@ import DataPage from './pages/data/DataPage.svelte';
 
 export const pages: Record<string, () => Component | Promise<{ default: Component }>> = {
   data: () => DataPage,
+  schema: () => import('./pages/schema/SchemaPage.svelte'),
   live: () => import('./pages/live/LivePage.svelte'),
   logs: () => import('./pages/logs/LogsPage.svelte'),
+  sql: () => import('./pages/sql/SqlPage.svelte'),
   ops: () => import('./pages/ops/OpsPage.svelte'),
   settings: () => import('./pages/settings/SettingsPage.svelte'),
 };

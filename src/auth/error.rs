@@ -59,7 +59,7 @@ pub enum Error {
     Address,
     /// 403: `authRule`.
     #[error("The request doesn't satisfy the collection requirements to authenticate.")]
-    Rule,
+    Rule(Box<records::Refusal>),
     /// 400: the second factor does not follow the first.
     #[error("{0}")]
     SecondFactor(&'static str),

@@ -10,9 +10,9 @@ use super::service::Auth;
 use super::sessions::{self, Beginning, Session};
 use super::{mfa, origins, service};
 use crate::call::{Actor, Call, Context, Identity};
-use crate::expr::Guard;
+use crate::expr::{Filter, Guard};
 use crate::kit::json;
-use crate::records::{access, view};
+use crate::records::{Refusal, access, view};
 use crate::schema::Record;
 use crate::store::{ReadTx, WriteTx};
 
@@ -243,15 +243,21 @@ fn check_rule(tx: &ReadTx<'_>, call: &Call, record: &Record) -> Result<(), Error
     }
     let collection = record.collection();
     let rule = collection.auth().and_then(|auth| auth.auth_rule.as_deref());
+    let judge = |filter: &Filter| access::holds(tx, call, filter, record);
     let holds = match rule {
         None => false,
         Some("") => true,
         Some(rule) => match tx.catalog().filter(collection, rule, Guard::Trusted) {
-            Ok(filter) => access::holds(tx, call, &filter, record)?,
+            Ok(filter) => judge(&filter)?,
             Err(_) => false,
         },
     };
-    if holds { Ok(()) } else { Err(Error::Rule) }
+    if holds {
+        return Ok(());
+    }
+    let rule = ("authRule", rule.unwrap_or(""));
+    let refusal = Refusal::find(tx, collection, rule, record.id(), judge)?;
+    Err(Error::Rule(Box::new(refusal)))
 }
 
 /// Replaces the hash unless the password changed since it was proven.

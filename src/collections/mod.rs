@@ -3,6 +3,7 @@
 
 mod dry_run;
 mod error;
+mod exposure;
 mod import;
 mod list;
 mod own;
@@ -10,4 +11,5 @@ mod save;
 mod service;
 
 pub use error::Error;
+pub use exposure::{Exposed, Level};
 pub use service::Collections;

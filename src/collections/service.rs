@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::exposure::{self, Exposed};
 use super::save::{SaveError, save};
 use super::{Error, dry_run, import, list};
 use crate::call::Call;
@@ -219,6 +220,12 @@ impl Collections {
         self.store
             .read(move |tx| dry_run::dry_run(tx, &query))
             .await
+    }
+
+    /// What the rules leave open to guests and to any account, the worst first.
+    #[must_use]
+    pub fn exposed(&self, call: &Call) -> Vec<Exposed> {
+        exposure::exposed(&self.store.catalog(), call.now)
     }
 
     /// Blank collections of each kind.

@@ -86,6 +86,17 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// An expression over `root` with what it means for callers in general.
+    pub(super) fn new(root: Arc<Collection>, expr: Expr, guard: Guard, general: Bound) -> Self {
+        Self {
+            root,
+            expr,
+            guard,
+            general: Arc::new(general),
+            by_actor: RwLock::default(),
+        }
+    }
+
     fn bound(&self, schema: &Schema, call: &Call) -> Arc<Bound> {
         let actor = call.actor.record().map(|record| record.collection());
         let Some(actor) = actor.filter(|_| self.general.needs_actor) else {
@@ -129,18 +140,23 @@ impl Filter {
 
     /// A filter that was bound already and needs no caller.
     pub(super) fn of_bound(root: &Arc<Collection>, bound: Bound, guard: Guard) -> Self {
+        let general = Bound {
+            needs_actor: false,
+            ..bound
+        };
+        let nothing = Expr::All(Vec::new());
+        Self::of_source(Source::new(Arc::clone(root), nothing, guard, general))
+    }
+
+    pub(super) fn of_source(source: Source) -> Self {
         Self {
-            parts: vec![Arc::new(Source {
-                root: Arc::clone(root),
-                expr: Expr::All(Vec::new()),
-                guard,
-                general: Arc::new(Bound {
-                    needs_actor: false,
-                    ..bound
-                }),
-                by_actor: RwLock::default(),
-            })],
+            parts: vec![Arc::new(source)],
         }
+    }
+
+    /// What its first expression means to `call`.
+    pub(super) fn first_bound(&self, catalog: &Catalog, call: &Call) -> Arc<Bound> {
+        self.parts[0].bound(catalog, call)
     }
 
     fn bounds(&self, catalog: &Catalog, call: &Call) -> Vec<Arc<Bound>> {
@@ -328,17 +344,8 @@ impl Catalog {
                 return Err(bind::error("the expression is too long"));
             }
             let expr = parse::parse(text)?;
-            let general = Arc::new(bind::bind(&self.schema, &root, &expr, guard, None)?);
-            let source = Source {
-                root,
-                expr,
-                guard,
-                general,
-                by_actor: RwLock::default(),
-            };
-            Ok(Filter {
-                parts: vec![Arc::new(source)],
-            })
+            let general = bind::bind(&self.schema, &root, &expr, guard, None)?;
+            Ok(Filter::of_source(Source::new(root, expr, guard, general)))
         })
     }
 

@@ -45,6 +45,26 @@ pub(super) fn holds(plan: &Plan, joins: &[Join], row: &dyn Columns, typed: bool)
     Some(false)
 }
 
+/// What `side` is for `row`, where it reads no other: the whole list where it means the items of one.
+pub(super) fn side(side: &Side, joins: &[Join], row: &dyn Columns, typed: bool) -> Option<Known> {
+    use super::bound::{From, JoinKind};
+    let rows = Rows {
+        row,
+        typed,
+        items: Vec::new(),
+        lists: &[],
+    };
+    match side {
+        Side::Column(column) if column.join.is_some() => {
+            let own =
+                |join: &JoinId| matches!(joins[*join].kind, JoinKind::Each(From::Column(None, _)));
+            column.join.filter(own)?;
+            Some(Known::literal(row.cell(column.index).to_value()))
+        }
+        other => rows.side(other),
+    }
+}
+
 type Lists = [(JoinId, Vec<Value>)];
 
 /// The combination called `number`.

@@ -9,6 +9,7 @@ mod catalog;
 mod channel;
 mod compare;
 mod eval;
+mod explain;
 mod functions;
 mod json_path;
 mod leaf;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use catalog::{BindError, Catalog, Filter, Guard, Reach, Root, RuleState};
 pub use channel::channel_row;
+pub use explain::{Clause, Seen, Shape, Shown};
 pub use functions::{GEO_DISTANCE, geo_distance};
 pub use settled::Settled;
 pub use sort::{Sort, SortKey};

@@ -8,7 +8,7 @@ use super::error::Fault;
 use super::extract::{At, Superuser};
 use crate::app::App;
 use crate::auth::provider;
-use crate::collections::Error;
+use crate::collections::{Error, Exposed};
 use crate::kit::json::{self, Json, JsonMap};
 use crate::kit::limits::BODY_BYTES_MAX;
 use crate::schema::provider::PROVIDERS;
@@ -134,6 +134,22 @@ pub(super) async fn dry_run(
     let form = body.read(BODY_BYTES_MAX).await?.form()?;
     let tried = app.collections.dry_run(&form.text("query")?).await?;
     answer::json(&call, tried)
+}
+
+/// `GET /api/collections/meta/exposure`
+pub(super) async fn exposure(State(app): State<App>, Superuser(call): Superuser) -> Answer {
+    answer::ordered(
+        &call,
+        &Exposure {
+            items: app.collections.exposed(&call),
+        },
+    )
+}
+
+/// What the rules leave open.
+#[derive(serde::Serialize)]
+struct Exposure {
+    items: Vec<Exposed>,
 }
 
 /// A registered provider as the dashboard shows it.

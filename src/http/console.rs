@@ -7,7 +7,7 @@ use super::body::Unread;
 use super::extract::Superuser;
 use crate::app::App;
 use crate::kit::limits::BODY_BYTES_MAX;
-use crate::ops::console;
+use crate::ops::console::{self, Access};
 
 /// `POST /api/sql`
 pub(super) async fn run(
@@ -17,6 +17,11 @@ pub(super) async fn run(
 ) -> Answer {
     let form = body.read(BODY_BYTES_MAX).await?.form()?;
     let query = form.text("query")?;
-    let outcome = console::run(&app.store, &app.logs, &call, &query).await?;
+    let access = if form.flag("readOnly")? {
+        Access::ReadOnly
+    } else {
+        Access::Full
+    };
+    let outcome = console::run(&app.store, &app.logs, &call, &query, access).await?;
     answer::ordered(&call, &outcome)
 }

@@ -24,6 +24,7 @@ pub struct Fault {
     message: Cow<'static, str>,
     data: FieldErrors,
     cause: Option<String>,
+    refusal: Option<Box<records::Refusal>>,
     retry_after_secs: Option<u64>,
 }
 
@@ -34,6 +35,8 @@ pub struct FaultLog {
     pub message: String,
     /// The cause, else the validation errors, else null.
     pub details: Json,
+    /// The rule that said no, if one did.
+    pub refusal: Option<Box<records::Refusal>>,
 }
 
 impl FaultLog {
@@ -42,6 +45,7 @@ impl FaultLog {
         Self {
             message: sentence(why),
             details: Json::Null,
+            refusal: None,
         }
     }
 }
@@ -64,6 +68,7 @@ impl Fault {
             message: Cow::Borrowed(message),
             data: FieldErrors::new(),
             cause: None,
+            refusal: None,
             retry_after_secs: None,
         }
     }
@@ -147,6 +152,13 @@ impl Fault {
         self
     }
 
+    /// The same with the rule that said no, for the log.
+    #[must_use]
+    fn refused(mut self, refusal: &records::Refusal) -> Self {
+        self.refusal = Some(Box::new(refusal.clone()));
+        self
+    }
+
     /// The status it is answered with.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -182,6 +194,7 @@ impl Fault {
         FaultLog {
             message: sentence(&self.message),
             details,
+            refusal: self.refusal.clone(),
         }
     }
 }
@@ -328,17 +341,24 @@ impl From<records::Error> for Fault {
             Error::UnknownCollection | Error::UnknownCollectionToWrite => {
                 Self::not_found().with_message(error.to_string())
             }
-            Error::SuperusersOnly | Error::SuperusersFilter(_) => {
-                Self::forbidden().with_message(error.to_string())
-            }
+            Error::SuperusersFilter(_) => Self::forbidden().with_message(error.to_string()),
+            Error::SuperusersOnly(ref refusal) => Self::forbidden()
+                .with_message(error.to_string())
+                .refused(refusal),
             Error::NotFound => Self::not_found(),
+            Error::Refused(ref refusal) => Self::not_found().refused(refusal),
+            Error::CreateRefused(ref refusal) => Self::bad_request()
+                .with_message(error.to_string())
+                .refused(refusal),
             Error::BadQuery(_) | Error::Files(_) => Self::bad_request().caused_by(error),
             Error::ReadOnly | Error::TooLarge | Error::Delete | Error::LastSuperuser => {
                 Self::bad_request().with_message(error.to_string())
             }
-            Error::Create(ref data) | Error::Update(ref data) => Self::bad_request()
-                .with_message(error.to_string())
-                .with_data(data.clone()),
+            Error::Create(ref data) | Error::Update(ref data) | Error::Question(ref data) => {
+                Self::bad_request()
+                    .with_message(error.to_string())
+                    .with_data(data.clone())
+            }
             Error::Throttled(secs) => Self {
                 retry_after_secs: Some(secs),
                 ..Self::too_many_requests().with_message(error.to_string())
@@ -359,12 +379,13 @@ impl From<auth::Error> for Fault {
             }
             Error::NotFound => Self::not_found(),
             Error::Unauthorized => Self::auth_required(),
+            Error::Rule(ref refusal) => Self::forbidden()
+                .with_message(error.to_string())
+                .refused(refusal),
             Error::Address => Self::forbidden().caused_by(error),
-            Error::OtherCollection(_)
-            | Error::MethodOff(_)
-            | Error::Rule
-            | Error::Stale
-            | Error::NoSession => Self::forbidden().with_message(error.to_string()),
+            Error::OtherCollection(_) | Error::MethodOff(_) | Error::Stale | Error::NoSession => {
+                Self::forbidden().with_message(error.to_string())
+            }
             Error::Form(ref data)
             | Error::TestForm(ref data)
             | Error::Save(_, ref data)

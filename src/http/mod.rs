@@ -13,6 +13,7 @@ mod console;
 mod crons;
 mod dashboard;
 pub mod error;
+mod explain;
 pub mod extract;
 mod files;
 pub mod form;
@@ -60,6 +61,11 @@ fn routes(app: App) -> Router {
         .route(
             "/api/collections/meta/dry-run-view",
             post(collections::dry_run),
+        )
+        .route("/api/collections/meta/exposure", get(collections::exposure))
+        .route(
+            "/api/collections/{collection}/explain",
+            post(explain::explain),
         )
         .route(
             "/api/collections/{collection}",

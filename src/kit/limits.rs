@@ -34,6 +34,11 @@ pub const FILTER_COMPARISONS_MAX: usize = 200;
 pub const FILTER_DEPTH_MAX: usize = 1_200;
 /// Bytes of a rule's text: 200 comparisons never need more; past it the rule is invalid.
 pub const RULE_BYTES_MAX: usize = 64 << 10;
+/// Clauses of a refusing rule that are judged again to name the one that did not hold: each can be a query, and whoever
+/// is refused decides how often. Past it the log names the group.
+pub const REFUSAL_CLAUSES_MAX: usize = 16;
+/// Characters of a value that an explained rule shows; of longer ones their beginning.
+pub const EXPLAIN_VALUE_CHARS_MAX: usize = 200;
 /// Joins along one path of an expression (contract 4.3); past it 400.
 pub const PATH_JOINS_MAX: usize = 6;
 /// Nested function calls (contract 4.3); past it 400.

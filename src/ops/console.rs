@@ -30,11 +30,26 @@ struct Column {
     nullable: bool,
 }
 
+/// What a run may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whatever its first word says.
+    Full,
+    /// Only read: a statement that writes is refused by the database itself.
+    ReadOnly,
+}
+
 /// Runs `query` for the superuser of `call`.
 ///
 /// # Errors
 /// [`Error::Invalid`] when it is empty or too long, [`Error::Raw`] with the database's words when it fails.
-pub async fn run(store: &Store, logs: &Logs, call: &Call, query: &str) -> Result<Outcome, Error> {
+pub async fn run(
+    store: &Store,
+    logs: &Logs,
+    call: &Call,
+    query: &str,
+    access: Access,
+) -> Result<Outcome, Error> {
     check(query)?;
     if query.trim().is_empty() {
         return Err(failed("empty query".to_owned()));
@@ -42,7 +57,7 @@ pub async fn run(store: &Store, logs: &Logs, call: &Call, query: &str) -> Result
     note(logs, call, query);
     let sql = SuperuserSql::new(query);
     let started = Instant::now();
-    let result = if sql.writes() {
+    let result = if access == Access::Full && sql.writes() {
         let most = Duration::from_secs(WRITE_ALONE_SECS_MAX);
         store
             .write_alone(most, move |tx| tx.console(&sql))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Error;
+use super::refusal::{Refusal, rule_name};
 use crate::call::{Call, Context};
 use crate::expr::{Catalog, Filter, RuleState};
 use crate::schema::{Action, Collection, CollectionId};
@@ -44,7 +45,10 @@ pub fn gate(
         return Ok(Gate::Open);
     }
     match catalog.rule(collection, action) {
-        RuleState::Locked => Err(Error::SuperusersOnly),
+        RuleState::Locked => {
+            let refusal = Refusal::locked(collection, rule_name(action));
+            Err(Error::SuperusersOnly(Box::new(refusal)))
+        }
         RuleState::Public => Ok(Gate::Open),
         RuleState::Bound(filter) => Ok(Gate::Where(filter)),
         RuleState::Broken(error) => Ok(Gate::Broken(error.to_string())),
@@ -69,6 +73,28 @@ impl Gate {
             Self::Where(filter) => filter,
         };
         holds(tx, call, filter, record)
+    }
+
+    /// As [`Gate::admits`] for the rule of `action`, with what the log keeps when it does not.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], and the store's own.
+    pub fn check(
+        &self,
+        tx: &ReadTx<'_>,
+        call: &Call,
+        record: &crate::schema::Record,
+        action: Action,
+    ) -> Result<(), Error> {
+        if self.admits(tx, call, record)? {
+            return Ok(());
+        }
+        let collection = record.collection();
+        let text = collection.rules.of(action).unwrap_or("");
+        let rule = (rule_name(action), text);
+        let judge = |filter: &Filter| holds(tx, call, filter, record);
+        let refusal = Refusal::find(tx, collection, rule, record.id(), judge)?;
+        Err(Error::Refused(Box::new(refusal)))
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::access::{self, Gate};
 use super::draft::Draft;
+use super::refusal::{Refusal, rule_name};
 use super::{Error, account, check, system};
 use crate::call::Call;
-use crate::expr::Catalog;
+use crate::expr::{Catalog, Filter};
 use crate::kit::id;
 use crate::kit::value::Value;
 use crate::schema::{Action, Collection, Field, FieldError, FieldErrors, FieldKind, Record};
@@ -34,17 +35,14 @@ pub fn judge(tx: &ReadTx<'_>, call: &Call, draft: &Draft) -> Result<Record, Erro
     let gate = access::gate(tx.catalog(), call, collection, Action::Create)?;
     let mut record = draft.apply(&blank(collection));
     let manages = {
-        let mut shown = record.clone();
-        if shown.id().is_empty() {
-            shown.set("id", Value::text(format!("__temp_id__{}", id::record_id())));
-        }
-        // Under judgement nobody is verified yet, whatever was submitted.
-        if collection.is_auth() {
-            shown.set("verified", Value::from(false));
-        }
+        let shown = posed(&record);
         let call = seen(call, draft, &record, &gate);
         if !holds(tx, &call, &gate, &shown)? {
-            return Err(Error::Create(FieldErrors::new()));
+            let text = collection.rules.create.as_deref().unwrap_or("");
+            let rule = (rule_name(Action::Create), text);
+            let judge = |filter: &Filter| holds_draft(tx, &call, filter, &shown);
+            let refusal = Refusal::find(tx, collection, rule, "", judge)?;
+            return Err(Error::CreateRefused(Box::new(refusal)));
         }
         collection.is_auth()
             && account::manages(tx, &call, collection, |rule| {
@@ -124,6 +122,19 @@ pub fn taken(collection: &Collection, error: StoreError) -> Result<FieldErrors, 
     Ok(errors)
 }
 
+/// The record that `submitted` would be, as its rule meets it.
+pub(super) fn posed(submitted: &Record) -> Record {
+    let mut shown = submitted.clone();
+    if shown.id().is_empty() {
+        shown.set("id", Value::text(format!("__temp_id__{}", id::record_id())));
+    }
+    // Under judgement nobody is verified yet, whatever was submitted.
+    if submitted.collection().is_auth() {
+        shown.set("verified", Value::from(false));
+    }
+    shown
+}
+
 /// The call as rules see it, with what was submitted. Only rules look there.
 pub(super) fn seen(call: &Call, draft: &Draft, applied: &Record, gate: &Gate) -> Call {
     if call.actor.is_superuser() || (matches!(gate, Gate::Open) && !draft.collection().is_auth()) {
@@ -140,15 +151,25 @@ fn holds(tx: &ReadTx<'_>, call: &Call, gate: &Gate, record: &Record) -> Result<b
     match gate {
         Gate::Open => Ok(true),
         Gate::Broken(_) => Ok(false),
-        Gate::Where(filter) => match filter.holds_for_draft(call, record) {
-            Some(verdict) => Ok(verdict),
-            None => Ok(tx.holds_for(call, filter, record)?),
-        },
+        Gate::Where(filter) => holds_draft(tx, call, filter, record),
+    }
+}
+
+/// Whether `filter` holds for a record that exists in memory only.
+pub(super) fn holds_draft(
+    tx: &ReadTx<'_>,
+    call: &Call,
+    filter: &Filter,
+    record: &Record,
+) -> Result<bool, Error> {
+    match filter.holds_for_draft(call, record) {
+        Some(verdict) => Ok(verdict),
+        None => Ok(tx.holds_for(call, filter, record)?),
     }
 }
 
 /// A record of zero values.
-fn blank(collection: &Arc<Collection>) -> Record {
+pub(super) fn blank(collection: &Arc<Collection>) -> Record {
     let cells = collection.fields.iter().map(Field::zero).collect();
     Record::from_cells(Arc::clone(collection), cells)
 }

@@ -60,9 +60,7 @@ fn locate(
     if options.protected {
         let gate = access::gate(catalog, call, collection, Action::View)
             .unwrap_or_else(|error| Gate::Broken(error.to_string()));
-        if !gate.admits(tx, call, &record)? {
-            return Err(Error::NotFound);
-        }
+        gate.check(tx, call, &record, Action::View)?;
     }
     let owner = owner(tx, record, at, name)?.ok_or(Error::NotFound)?;
     let key = RecordKey::new(owner.collection().id.as_str(), owner.id())

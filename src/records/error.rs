@@ -1,5 +1,6 @@
 //! What can go wrong with records, as the caller is told it.
 
+use super::refusal::Refusal;
 use crate::auth::password::HashError;
 use crate::schema::FieldErrors;
 use crate::store::StoreError;
@@ -18,13 +19,19 @@ pub enum Error {
     ReadOnly,
     /// 403: the rule is null.
     #[error("Only superusers can perform this action.")]
-    SuperusersOnly,
+    SuperusersOnly(Box<Refusal>),
     /// 403: a client's filter or sort holds one of the words of superusers.
     #[error("Only superusers can filter by {0}.")]
     SuperusersFilter(&'static str),
     /// 404: no such record, or not for this caller.
     #[error("record not found")]
     NotFound,
+    /// 404, as [`Error::NotFound`]: the rule does not hold for the record.
+    #[error("record not found")]
+    Refused(Box<Refusal>),
+    /// 400, as [`Error::Create`] without a word on the values: the rule does not hold for what was submitted.
+    #[error("Failed to create record.")]
+    CreateRefused(Box<Refusal>),
     /// 400: a parameter that cannot be read, or a rule or filter that does not resolve.
     #[error("bad query: {0}")]
     BadQuery(String),
@@ -37,6 +44,9 @@ pub enum Error {
     /// 400: what was submitted for a record does not do.
     #[error("Failed to update record.")]
     Update(FieldErrors),
+    /// 400: a question about a rule names what does not exist.
+    #[error("The question names something that does not exist.")]
+    Question(FieldErrors),
     /// 400: the record cannot go.
     #[error(
         "Failed to delete record. Make sure that the record is not part of a required relation reference."

@@ -79,7 +79,7 @@ fn account(
     blindly: Blindly,
 ) -> Result<Option<Account>, Error> {
     if blindly == Blindly::No
-        && let Err(Error::NotFound | Error::SuperusersOnly) =
+        && let Err(Error::NotFound | Error::Refused(_) | Error::SuperusersOnly(_)) =
             update::judge(tx, call, id, draft, |_| true)
     {
         return Ok(None);

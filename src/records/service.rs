@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 
 use super::blobs::{self, Leftover};
 use super::draft::{Draft, Submission};
+use super::explain::{Explained, Question};
 use super::proof::Blindly;
 use super::remove::Gone;
-use super::{Error, access, create, list, remove, update, view};
+use super::{Error, access, create, explain, list, remove, update, view};
 use crate::auth::{Passwords, Throttle};
 use crate::call::Call;
 use crate::files::{Files, Pending};
@@ -129,6 +130,17 @@ impl Records {
             _ => 0,
         });
         Ok(fields.fold(BODY_BYTES_MAX, u64::saturating_add))
+    }
+
+    /// Why a rule of `collection` says what it says to somebody's request.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCollection`]; [`Error::Question`] when the question names what does not exist.
+    pub async fn explain(&self, collection: &str, question: Question) -> Result<Explained, Error> {
+        let name = CompactString::from(collection);
+        self.store
+            .read(move |tx| explain::explain(tx, &name, &question))
+            .await
     }
 
     /// Makes a record and gives it encoded.
@@ -365,9 +377,7 @@ fn delete_within(
 ) -> Result<Option<Gone>, Error> {
     let gate = access::gate(tx.catalog(), call, collection, Action::Delete)?;
     let record = tx.find(collection, id)?.ok_or(Error::NotFound)?;
-    if !gate.admits(tx, call, &record)? {
-        return Err(Error::NotFound);
-    }
+    gate.check(tx, call, &record, Action::Delete)?;
     let mut gone = Gone::default();
     let whole = remove::remove_within(tx, call, &record, &mut gone, most)?;
     Ok(whole.then_some(gone))

@@ -34,9 +34,7 @@ pub fn judge(
     let before = tx.find(collection, id)?.ok_or(Error::NotFound)?;
     let mut after = draft.apply(&before);
     let seen = create::seen(call, draft, &after, &gate);
-    if !gate.admits(tx, &seen, &before)? {
-        return Err(Error::NotFound);
-    }
+    gate.check(tx, &seen, &before, Action::Update)?;
     system::force_verified(&mut after);
     if collection.is_auth() {
         let manages = account::manages(tx, &seen, collection, |rule| {

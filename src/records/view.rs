@@ -17,9 +17,7 @@ pub fn view(tx: &ReadTx<'_>, call: &Call, name: &str, id: &str) -> Result<Vec<u8
     let collection = access::collection(catalog, name)?;
     let gate = access::gate(catalog, call, collection, Action::View)?;
     let record = tx.find(collection, id)?.ok_or(Error::NotFound)?;
-    if !gate.admits(tx, call, &record)? {
-        return Err(Error::NotFound);
-    }
+    gate.check(tx, call, &record, Action::View)?;
     encode(tx, call, collection, &record)
 }
 

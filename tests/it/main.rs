@@ -20,6 +20,7 @@ mod collections;
 mod command;
 mod directory;
 mod expand;
+mod explain;
 mod files;
 mod http;
 mod logs;

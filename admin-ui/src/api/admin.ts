@@ -3,9 +3,11 @@ import { request } from './client';
 import type { LogLine, Page, RealtimeStats, Settings } from './types';
 
 export const listLogs = (
-  params: { page: number; perPage: number; filter: string; sort: string },
+  params: { page: number; perPage: number; filter: string; sort: string; fields?: string },
   signal?: AbortSignal,
 ) => request<Page<LogLine>>(`/api/logs${query({ ...params, skipTotal: true })}`, { signal });
+export const logHours = (filter: string, signal?: AbortSignal) =>
+  request<{ date: string; total: number }[]>(`/api/logs/stats${query({ filter })}`, { signal });
 export const getLog = (id: string) => request<LogLine>(`/api/logs/${encodeURIComponent(id)}`);
 export const getSettings = () => request<Settings>('/api/settings');
 export const saveSettings = (change: unknown) =>

@@ -23,6 +23,8 @@ export const createCollection = (body: unknown) => request<Collection>(path(), {
 export const updateCollection = (id: string, body: unknown) =>
   request<Collection>(path(id), { method: 'PATCH', body });
 export const deleteCollection = (id: string) => request<null>(path(id), { method: 'DELETE' });
+export const importCollections = (list: unknown[], deleteMissing: boolean) =>
+  request<null>(`${path()}/import`, { method: 'PUT', body: { collections: list, deleteMissing } });
 export const truncateCollection = (id: string) => request<null>(`${path(id)}/truncate`, { method: 'DELETE' });
 export const dryRunView = (sql: string, signal?: AbortSignal) =>
   request<{ fields: Field[]; sample: RecordData[] }>('/api/collections/meta/dry-run-view', {

@@ -34,6 +34,11 @@ class Collections {
     this.#channel?.postMessage('changed');
     void this.load();
   }
+  /** Many may have changed: here and in other tabs all are asked for again. */
+  changed() {
+    this.#channel?.postMessage('changed');
+    void this.load();
+  }
   removed(id: string) {
     this.all = this.all.filter((c) => c.id !== id);
     this.#channel?.postMessage('changed');

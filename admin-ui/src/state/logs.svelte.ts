@@ -1,6 +1,7 @@
-import { listLogs } from '../api/admin';
+import { listLogs, logHours } from '../api/admin';
 import { messageOf } from '../api/errors';
 import type { LogLine } from '../api/types';
+import { buckets, HOUR, ms, stepFor, type Bucket } from '../kit/buckets';
 
 const PER = 100;
 
@@ -48,7 +49,57 @@ export class LogList {
       if (!signal.aborted) this.#busy = false;
     }
   }
+  /** Puts what came since the last look on top; nothing moves when nothing came. */
+  async tail() {
+    if (this.#busy || this.status !== 'ready') return;
+    const { signal } = this.#abort;
+    try {
+      const answer = await listLogs({ page: 1, perPage: PER, filter: this.filter, sort: '-@rowid' }, signal);
+      const seen = new Set(this.rows.map((r) => r.id));
+      const fresh = answer.items.filter((r) => !seen.has(r.id));
+      if (fresh.length) this.rows = [...fresh, ...this.rows].slice(0, 5000);
+    } catch {
+      // The next look may find the server again.
+    }
+  }
   stop() {
     this.#abort.abort();
   }
+}
+
+const LINES = 500;
+
+/** Lines by time under a filter, from `from` to `to` (ms); the beginning of the log and now where they are 0. */
+export async function logBars(
+  filter: string,
+  from: number,
+  to: number,
+  signal: AbortSignal,
+): Promise<{ bars: Bucket[]; step: number }> {
+  const join = (more: string) => [filter, more].filter(Boolean).join(' && ');
+  const end = to || Date.now();
+  const bad = 'data.status >= 400';
+  // Within some hours the minutes count; the server counts by the hour.
+  if (from && end - from <= 6 * HOUR) {
+    const times = async (where: string) => {
+      const out: [number, number][] = [];
+      for (let page = 1; page <= 4; page++) {
+        const answer = await listLogs(
+          { page, perPage: LINES, filter: where, sort: '-@rowid', fields: 'created' },
+          signal,
+        );
+        out.push(...answer.items.map((l): [number, number] => [ms(l.created), 1]));
+        if (answer.items.length < LINES) break;
+      }
+      return out;
+    };
+    const step = stepFor(from, end);
+    const [all, failed] = await Promise.all([times(filter), times(join(bad))]);
+    return { bars: buckets(from, end, step, all, failed), step };
+  }
+  const [all, failed] = await Promise.all([logHours(filter, signal), logHours(join(bad), signal)]);
+  const pairs = (list: typeof all) => list.map((h): [number, number] => [ms(h.date), h.total]);
+  const begin = from || Math.min(end - 24 * HOUR, ...all.map((h) => ms(h.date)));
+  const step = Math.max(HOUR, stepFor(begin, end));
+  return { bars: buckets(begin, end, step, pairs(all), pairs(failed)), step };
 }

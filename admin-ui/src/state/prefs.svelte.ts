@@ -14,6 +14,8 @@ interface Stored {
   inspector: number;
   sidebar: number;
   lastCollection: string;
+  /** Language of the examples of the API. */
+  lang: string;
   columns: Record<string, ColumnPrefs>;
 }
 
@@ -24,6 +26,7 @@ const defaults: Stored = {
   inspector: 460,
   sidebar: 216,
   lastCollection: '',
+  lang: 'js',
   columns: {},
 };
 
@@ -50,6 +53,9 @@ class Prefs {
   }
   get sidebar() {
     return this.#all.sidebar;
+  }
+  get lang() {
+    return this.#all.lang;
   }
   get lastCollection() {
     return this.#all.lastCollection;

@@ -70,6 +70,7 @@ impl Line {
             user_ip: self.call.client_ip,
             remote_ip: self.call.remote_ip,
             failure: failure.map(|f| (f.message.clone(), f.details.clone())),
+            refusal: failure.and_then(|f| f.refusal.clone()),
         });
     }
 }

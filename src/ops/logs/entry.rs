@@ -11,6 +11,7 @@ use crate::kit::json::{self, Json, JsonMap};
 use crate::kit::limits::{LOG_DATA_BYTES_DEFAULT, LOG_HEADER_CHARS_MAX, LOG_URL_CHARS_MAX};
 use crate::kit::time::Timestamp;
 use crate::ops::settings::Logs as LogSettings;
+use crate::records::Refusal;
 use crate::store::LogEntry;
 
 /// Query parameters whose values never reach the log.
@@ -54,6 +55,8 @@ pub struct Request {
     pub remote_ip: IpAddr,
     /// What the client was told, and why, when it failed.
     pub failure: Option<(String, Json)>,
+    /// The rule that said no.
+    pub refusal: Option<Box<Refusal>>,
 }
 
 impl Request {
@@ -105,6 +108,13 @@ impl Request {
             ",\"referer\":",
             &cut(&self.referer, LOG_HEADER_CHARS_MAX),
         );
+        if let Some(refusal) = &self.refusal {
+            text(&mut out, ",\"refusal\":{\"clause\":", &refusal.clause);
+            text(&mut out, ",\"collection\":", &refusal.collection);
+            text(&mut out, ",\"record\":", &refusal.record);
+            text(&mut out, ",\"rule\":", refusal.rule);
+            out.push(b'}');
+        }
         if settings.log_ip {
             text(&mut out, ",\"remoteIP\":", &expanded(self.remote_ip));
         }
@@ -265,6 +275,12 @@ mod tests {
             user_ip: ip,
             remote_ip: ip,
             failure: Some(("No.".to_owned(), Json::Null)),
+            refusal: Some(Box::new(Refusal {
+                collection: "posts".into(),
+                rule: "viewRule",
+                clause: "a = \"b\"".to_owned(),
+                record: "id2".into(),
+            })),
         };
         let settings = LogSettings {
             log_auth_id: true,

@@ -24,7 +24,9 @@ impl Refusal {
     pub(super) fn of(error: &Error) -> Self {
         match error {
             Error::UnknownCollection => Self::new(404, error.to_string()),
-            Error::SuperusersOnly | Error::SuperusersFilter(_) => Self::new(403, error.to_string()),
+            Error::SuperusersOnly(_) | Error::SuperusersFilter(_) => {
+                Self::new(403, error.to_string())
+            }
             Error::TooLarge => Self::too_large(),
             Error::Store(StoreError::Timeout) => {
                 Self::new(400, "The query takes too long to be kept true.")
