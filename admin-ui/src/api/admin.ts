@@ -12,5 +12,9 @@ export const getLog = (id: string) => request<LogLine>(`/api/logs/${encodeURICom
 export const getSettings = () => request<Settings>('/api/settings');
 export const saveSettings = (change: unknown) =>
   request<Settings>('/api/settings', { method: 'PATCH', body: change });
+export const testMail = (email: string, template: string, collection: string) =>
+  request<null>('/api/settings/test/email', { method: 'POST', body: { email, template, collection } });
+export const testStorage = (filesystem: 'storage' | 'backups') =>
+  request<null>('/api/settings/test/s3', { method: 'POST', body: { filesystem } });
 export const getRealtimeStats = (signal?: AbortSignal) =>
   request<RealtimeStats>('/api/realtime/stats', { signal });

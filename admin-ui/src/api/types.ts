@@ -150,7 +150,14 @@ export interface LogLine {
 }
 
 export interface Settings {
-  meta: { appName: string; appURL: string; accentColor: string; senderName: string; senderAddress: string };
+  meta: {
+    appName: string;
+    appURL: string;
+    accentColor: string;
+    senderName: string;
+    senderAddress: string;
+    hideControls: boolean;
+  };
   superuserIPs: string[];
   smtp: {
     enabled: boolean;
@@ -164,10 +171,37 @@ export interface Settings {
     localName: string;
   };
   trustedProxy: { headers: string[]; useLeftmostIP: boolean };
-  backups: { cron: string; cronMaxKeep: number };
+  backups: { cron: string; cronMaxKeep: number; s3: S3Settings };
+  s3: S3Settings;
   batch: { enabled: boolean; maxRequests: number; timeout: number; maxBodySize: number };
   rateLimits: { enabled: boolean; rules: RateRule[]; excludedIPs: string[] };
   logs: { maxDays: number; minLevel: number; logIP: boolean; logAuthId: boolean; maxDataSize: number };
+  realtime: {
+    channels: ChannelRule[];
+    catchUp: boolean;
+    maxConnections: number;
+    maxConnectionsPerAddress: number;
+    maxSubscriptions: number;
+    maxMessageBytes: number;
+    maxBacklog: number;
+  };
+  passkeys: { collections: string[]; rpId: string; origins: string[] };
+}
+export interface S3Settings {
+  enabled: boolean;
+  bucket: string;
+  region: string;
+  endpoint: string;
+  accessKey: string;
+  /** Never sent back; only there when it is to be changed. */
+  secret?: string;
+  forcePathStyle: boolean;
+}
+export interface ChannelRule {
+  pattern: string;
+  joinRule: Rule;
+  publishRule: Rule;
+  presence: boolean;
 }
 export interface RateRule {
   label: string;
