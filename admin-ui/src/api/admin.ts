@@ -12,6 +12,7 @@ export const getLog = (id: string) => request<LogLine>(`/api/logs/${encodeURICom
 export const getSettings = () => request<Settings>('/api/settings');
 export const saveSettings = (change: unknown) =>
   request<Settings>('/api/settings', { method: 'PATCH', body: change });
+export const getMetrics = (signal?: AbortSignal) => request<string>('/api/metrics', { signal, text: true });
 export const testMail = (email: string, template: string, collection: string) =>
   request<null>('/api/settings/test/email', { method: 'POST', body: { email, template, collection } });
 export const testStorage = (filesystem: 'storage' | 'backups') =>

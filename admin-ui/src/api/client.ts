@@ -18,6 +18,8 @@ export interface RequestOptions {
   /** Another token than the session's; '' for none. Never renews. */
   token?: string;
   keepalive?: boolean;
+  /** The answer is text, not JSON. */
+  text?: boolean;
   /** 0–1 while a body is being sent. */
   progress?: (part: number) => void;
 }
@@ -79,7 +81,8 @@ async function send<T>(path: string, options: RequestOptions, token: string): Pr
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw unreachable();
   }
-  return answer<T>(response.status, await response.text());
+  const told = await response.text();
+  return options.text && response.ok ? (told as T) : answer<T>(response.status, told);
 }
 
 function sendWithProgress<T>(

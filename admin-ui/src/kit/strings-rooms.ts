@@ -43,7 +43,9 @@ export const metricsRoom = {
   size: 'Database',
   wal: (size: string) => `write-ahead log ${size}`,
   queue: 'Writer queue',
-  queueNote: (ms: string) => `longest wait ${ms}`,
+  inFlight: (count: string) => `${count} requests being answered`,
+  memory: 'Memory',
+  uptime: (minutes: string) => `running for ${minutes} minutes`,
   byRoute: 'By address',
   route: 'Address',
   requests: 'Requests',
@@ -52,14 +54,11 @@ export const metricsRoom = {
   total: 'Time in all',
   slow: 'Slow lists',
   slowText:
-    'Asked of the database: how it would run the slowest list requests, and the index that is missing.',
-  check: 'Look for missing indexes',
-  noSlow: 'No list request took longer than 20 ms.',
-  scan: (table: string) => `Reads all of ${table}`,
-  sortScan: 'Sorts without an index',
+    'List requests that took 20 ms or longer. An index is named where a compared or sorted field has none that begins with it.',
+  noSlow: 'No list request took 20 ms or longer.',
   suggestion: 'Index that would help',
-  fine: 'Uses an index',
-  create: 'Add this index',
+  fine: 'None that is missing',
+  create: 'Open the indexes',
 };
 
 export const sqlRoom = {
