@@ -129,6 +129,9 @@ fn bad_name(name: &str) -> Option<&'static str> {
     if name.is_empty() || !is_word {
         return Some("must be in a valid format");
     }
+    if name.to_ascii_lowercase().contains("_via_") {
+        return Some("the value cannot contain \"_via_\"");
+    }
     matches!(
         name,
         "null" | "true" | "false" | "_rowid_" | "collectionId" | "collectionName" | "expand"

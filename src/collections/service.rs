@@ -276,7 +276,7 @@ pub(super) fn delete(tx: &mut WriteTx<'_>, going: &[Arc<Collection>]) -> Result<
         .iter()
         .flat_map(|collection| catalog.referrers(&collection.id))
         .map(|(other, _)| other)
-        .filter(|other| !goes(other) && !other.is_view())
+        .filter(|other| !goes(other))
         .map(|other| other.name.as_str())
         .collect();
     referrers.sort_unstable();

@@ -406,3 +406,32 @@ impl Deref for Catalog {
         &self.schema
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Kind;
+
+    /// What a request costs does not grow with the number of collections: it binds what it needs, and nothing else.
+    #[test]
+    fn a_rule_binds_itself_and_no_other() {
+        let many = (0..200).map(|at| {
+            let mut collection = Collection::scaffold(Kind::Base);
+            collection.id = CollectionId::new(format!("c{at}"));
+            collection.name = format!("c{at}").into();
+            collection.rules.list = Some("id != ''".to_owned());
+            Arc::new(collection)
+        });
+        let catalog = Catalog::new(Schema::new(1, many.collect()));
+        let bound = || catalog.trusted.read().len();
+        assert_eq!(bound(), 0);
+
+        let collection = Arc::clone(catalog.find("c7").unwrap());
+        for _ in 0..2 {
+            let rule = catalog.rule(&collection, Action::List);
+            assert!(matches!(rule, RuleState::Bound(_)));
+        }
+
+        assert_eq!(bound(), 1);
+    }
+}

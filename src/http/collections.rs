@@ -97,6 +97,11 @@ pub(super) async fn import(
     Ok(answer::no_content())
 }
 
+/// Other methods on `/api/collections/import`: a collection of that name is never there.
+pub(super) async fn no_collection(Superuser(_): Superuser) -> Answer {
+    Err(Fault::not_found())
+}
+
 /// `GET /api/collections/meta/scaffolds`
 pub(super) async fn scaffolds(State(app): State<App>, Superuser(call): Superuser) -> Answer {
     let mut out = b"{".to_vec();

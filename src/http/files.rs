@@ -266,10 +266,12 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     httpdate::parse_http_date(text(headers, name)).ok()
 }
 
-/// Whether `If-Unmodified-Since` forbids an answer.
+/// Whether `If-Match` or `If-Unmodified-Since` forbids an answer. There are no entity tags: only `*` matches.
 fn changed_since_allowed(asked: &HeaderMap, modified: SystemTime) -> bool {
-    !asked.contains_key(header::IF_MATCH)
-        && date(asked, header::IF_UNMODIFIED_SINCE).is_some_and(|date| modified > date)
+    if asked.contains_key(header::IF_MATCH) {
+        return text(asked, header::IF_MATCH).trim() != "*";
+    }
+    date(asked, header::IF_UNMODIFIED_SINCE).is_some_and(|date| modified > date)
 }
 
 /// Whether the client has it already. There are no entity tags, so only `*` matches one.

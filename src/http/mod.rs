@@ -49,7 +49,13 @@ fn routes(app: App) -> Router {
             "/api/collections",
             get(collections::list).post(collections::create),
         )
-        .route("/api/collections/import", put(collections::import))
+        .route(
+            "/api/collections/import",
+            put(collections::import)
+                .get(collections::no_collection)
+                .patch(collections::no_collection)
+                .delete(collections::no_collection),
+        )
         .route(
             "/api/collections/meta/scaffolds",
             get(collections::scaffolds),

@@ -80,10 +80,11 @@ pub fn update_form(
     }
     let plain = draft.password("password").map_or("", |p| p.plain.as_str());
     let old = draft.extra("oldPassword");
-    if plain.is_empty() && old.is_empty() && draft.extra("passwordConfirm").is_empty() {
+    let changes = changes_password(draft);
+    if !changes && old.is_empty() {
         return errors;
     }
-    if !manages {
+    if !manages && changes {
         if old.is_empty() {
             errors.add("oldPassword", FieldError::required());
         } else if !proven(before.text("password")) {
@@ -101,6 +102,14 @@ pub fn update_form(
     }
     confirm(draft, plain, &mut errors);
     errors
+}
+
+/// Whether a new password was submitted, or the confirmation of one: only then is the old one looked at.
+#[must_use]
+pub fn changes_password(draft: &Draft) -> bool {
+    let password = draft.password("password");
+    password.is_some_and(|password| !password.plain.is_empty())
+        || !draft.extra("passwordConfirm").is_empty()
 }
 
 fn confirm(draft: &Draft, plain: &str, errors: &mut FieldErrors) {

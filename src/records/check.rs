@@ -135,7 +135,7 @@ fn upload(options: &FileOptions, max: u64, name: &str, upload: &Upload) -> Optio
             FieldError::new(
                 "validation_file_size_limit",
                 format!(
-                    "Failed to upload \"{shown}\" - the maximum allowed file size is {max} bytes."
+                    "Failed to upload {shown} - the maximum allowed file size is {max} bytes."
                 ),
             )
             .with("file", shown)

@@ -11,6 +11,7 @@ use crate::call::Call;
 use crate::expr::{Catalog, Filter};
 use crate::kit::id;
 use crate::kit::value::Value;
+use crate::schema::field::PasswordOptions;
 use crate::schema::{Action, Collection, Field, FieldError, FieldErrors, FieldKind, Record};
 use crate::store::{ReadTx, StoreError, WriteTx};
 
@@ -43,6 +44,13 @@ pub fn judge(tx: &ReadTx<'_>, call: &Call, draft: &Draft) -> Result<Record, Erro
             let judge = |filter: &Filter| holds_draft(tx, &call, filter, &shown);
             let refusal = Refusal::find(tx, collection, rule, "", judge)?;
             return Err(Error::CreateRefused(Box::new(refusal)));
+        }
+        // What cannot be hashed cannot be judged: told like a refusal (contract 3.14).
+        let mut typed = draft.passwords.iter().filter(|password| !password.generated);
+        if !call.actor.is_superuser()
+            && typed.any(|password| PasswordOptions::is_past_hashing(&password.plain))
+        {
+            return Err(Error::Create(FieldErrors::new()));
         }
         collection.is_auth()
             && account::manages(tx, &call, collection, |rule| {

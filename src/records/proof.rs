@@ -7,7 +7,7 @@ use compact_str::CompactString;
 
 use super::draft::Draft;
 use super::service::Records;
-use super::{Error, update};
+use super::{Error, account, update};
 use crate::auth::is_known_device;
 use crate::call::Call;
 use crate::store::ReadTx;
@@ -43,6 +43,9 @@ impl Records {
     ) -> Result<(), Error> {
         let old = draft.extra("oldPassword");
         if old.is_empty() || !draft.collection().is_auth() || call.actor.is_superuser() {
+            return Ok(());
+        }
+        if !account::changes_password(draft) {
             return Ok(());
         }
         let (asker, early, id) = (call.clone(), draft.clone(), CompactString::from(id));

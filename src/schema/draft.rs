@@ -67,6 +67,9 @@ impl Draft {
         };
         if let Some(kind) = payload.get("type") {
             draft.kind_name = text_at(kind, "type")?;
+            if draft.kind_name.is_empty() {
+                draft.kind_name = "base".into();
+            }
             if draft.kind_name != old.kind.name() {
                 // Types never change; the draft only has to be wrong in the way that the contract describes.
                 draft.collection.kind = match draft.kind_name.as_str() {
@@ -105,6 +108,8 @@ impl Draft {
                     collection.created =
                         date.map_or_else(CompactString::default, Timestamp::to_text);
                 }
+                // Never taken, but of its shape.
+                "updated" => drop(text_at(value, key)?),
                 _ => {}
             }
         }
@@ -291,7 +296,7 @@ fn overlay_auth(options: &AuthOptions, payload: &JsonMap) -> Result<AuthOptions,
     let mut tree = serde_json::to_value(options).unwrap_or_default();
     for key in OPTION_KEYS {
         if let Some(given) = payload.get(key) {
-            merge(&mut tree[key], given, key);
+            merge(&mut tree[key], given, key)?;
         }
     }
     serde_json::from_value(tree).map_err(|error| ShapeError::at(error.to_string()))
@@ -299,11 +304,15 @@ fn overlay_auth(options: &AuthOptions, payload: &JsonMap) -> Result<AuthOptions,
 
 /// Lays `given` over `base`: objects member by member, null empties, everything else replaces. A provider takes what it
 /// does not say from the stored one of the same name.
-fn merge(base: &mut Value, given: &Json, key: &str) {
+///
+/// # Errors
+/// When something else stands where an object belongs.
+fn merge(base: &mut Value, given: &Json, key: &str) -> Result<(), ShapeError> {
     match (&mut *base, given) {
         (Value::Object(map), Json::Object(members)) => {
             for (name, member) in members {
-                merge(map.entry(name.clone()).or_insert(Value::Null), member, name);
+                let entry = map.entry(name.clone()).or_insert(Value::Null);
+                merge(entry, member, name)?;
             }
         }
         (Value::Array(stored), Json::Array(items)) if key == "providers" => {
@@ -313,12 +322,12 @@ fn merge(base: &mut Value, given: &Json, key: &str) {
                     .find(|entry| entry["name"] == item["name"])
                     .cloned()
                     .unwrap_or_else(|| Value::Object(JsonMap::new()));
-                merge(&mut provider, item, "provider");
-                provider
+                merge(&mut provider, item, "provider").map(|()| provider)
             });
-            *base = Value::Array(merged.collect());
+            *base = Value::Array(merged.collect::<Result<_, _>>()?);
         }
         (Value::Object(_), Json::Null) => *base = Value::Object(JsonMap::new()),
+        (Value::Object(_), _) => return Err(ShapeError::at(key)),
         (Value::Array(_), Json::Null) => *base = Value::Array(Vec::new()),
         (Value::String(_), Json::Null) if !matches!(key, "authRule" | "manageRule") => {
             *base = Value::String(String::new());
@@ -327,6 +336,7 @@ fn merge(base: &mut Value, given: &Json, key: &str) {
         (Value::Number(_), Json::Null) => *base = Value::from(0),
         _ => *base = given.clone(),
     }
+    Ok(())
 }
 
 /// Reads a list of fields by the merge rules of contract 2.4.

@@ -91,12 +91,13 @@ impl ViewQuery {
     /// view, computed ones would show what they are made of.
     #[must_use]
     pub fn leaks(&self, fields: &[Field], schema: &Schema) -> Option<String> {
-        let hidden: std::collections::HashSet<&str> = schema
+        // The database reads names in any case.
+        let hidden: std::collections::HashSet<CompactString> = schema
             .iter()
             .filter(|collection| !collection.is_view())
             .flat_map(|collection| collection.fields.iter())
             .filter(|field| field.hidden)
-            .map(|field| field.name.as_str())
+            .map(|field| field.name.to_ascii_lowercase())
             .collect();
         let computed = self.columns.iter().filter(|column| {
             !fields
@@ -109,7 +110,7 @@ impl ViewQuery {
         texts
             .into_iter()
             .flat_map(words)
-            .find(|word| hidden.contains(word) && self.reads(word, schema))
+            .find(|word| hidden.contains(&*word.to_ascii_lowercase()) && self.reads(word, schema))
             .map(str::to_owned)
     }
 
@@ -118,7 +119,7 @@ impl ViewQuery {
         words(&self.text).any(|word| {
             schema
                 .find(word)
-                .is_some_and(|collection| collection.field(field).is_some_and(|field| field.hidden))
+                .is_some_and(|collection| column_of(collection, field).is_some_and(|(_, f)| f.hidden))
         })
     }
 
@@ -128,7 +129,8 @@ impl ViewQuery {
         let column = self.columns.iter().find(|named| named.alias == column)?;
         let (table, field) = self.source(&column.original)?;
         let collection = schema.find(table)?;
-        Some((Arc::clone(collection), collection.field_index(field)?))
+        let (at, _) = column_of(collection, field)?;
+        Some((Arc::clone(collection), at))
     }
 
     fn infer_one(&self, column: &Named, schema: &Schema) -> Option<Field> {
@@ -160,10 +162,10 @@ impl ViewQuery {
         }
         let (table, field) = self.source(&column.original)?;
         let collection = schema.find(table)?;
-        if field == "id" {
+        if field.eq_ignore_ascii_case("id") {
             return Some(relation(name, &collection.id));
         }
-        collection.field(field).map(|field| clone_as(field, name))
+        column_of(collection, field).map(|(_, field)| clone_as(field, name))
     }
 
     /// Table and column of a plain column.
@@ -248,6 +250,12 @@ fn cast_type(lower: &str) -> Option<&str> {
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
         .filter(|word| !word.is_empty())
+}
+
+/// The field that the database takes for the column `name`, and its position.
+fn column_of<'c>(collection: &'c Collection, name: &str) -> Option<(usize, &'c Field)> {
+    let mut fields = collection.fields.iter().enumerate();
+    fields.find(|(_, field)| field.name.eq_ignore_ascii_case(name))
 }
 
 /// What stands in parentheses and is a query of its own: subqueries and CTEs.
@@ -527,6 +535,11 @@ mod tests {
             None
         );
         assert!(leak("select id, lower(password) as p from users", &["id", "p"]).is_some());
+        assert!(leak("select id, lower(PASSWORD) as p from USERS", &["id", "p"]).is_some());
+        assert_eq!(
+            leak("select id, Password as p from users", &["id", "p"]),
+            None
+        );
         assert!(
             leak(
                 "with a as (select id, tokenKey as k from users) select id, k from a",

@@ -169,6 +169,8 @@ fn parts_are_served_one_at_a_time_and_never_more_than_there_is() {
         since("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT").status,
         412
     );
+    assert_eq!(since("If-Match", "\"x\"").status, 412);
+    assert_eq!(since("If-Match", "*").status, 200);
     let resumed = Request::new("GET", &at)
         .header("Range", "bytes=0-3")
         .header("If-Range", "Thu, 01 Jan 1970 00:00:00 GMT");

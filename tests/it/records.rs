@@ -237,6 +237,20 @@ fn an_account_guards_its_password_address_and_verified_flag() {
         data["passwordConfirm"]["code"],
         "validation_values_mismatch"
     );
+    // Without a new password nothing is said of the old one.
+    let blank = ann.patch(&path, &json!({"oldPassword": "nope"})).json();
+    assert_eq!(blank["data"]["password"]["code"], "validation_required");
+    assert_eq!(blank["data"]["oldPassword"], Json::Null);
+    let long = "x".repeat(73);
+    let wrong = json!({"password": &long, "passwordConfirm": &long, "email": "x@example.com"});
+    let refused = t.guest().post("/api/collections/users/records", &wrong);
+    refused.is(400, "Failed to create record.");
+    assert_eq!(refused.json()["data"], json!({}));
+    let refused = t.superuser().patch(&path, &wrong).json();
+    assert_eq!(
+        refused["data"]["password"]["code"],
+        "validation_invalid_value"
+    );
     let wrong =
         json!({"oldPassword": "nope", "password": "abcdefgh", "passwordConfirm": "abcdefgh"});
     let refused = ann.patch(&path, &wrong).json();

@@ -17,9 +17,11 @@ pub(super) fn admits(app: &App, call: &Call, parts: &Parts) -> bool {
     };
     let catalog = app.store.catalog();
     // An unknown collection is refused by its handler.
-    catalog
-        .find(collection)
-        .is_none_or(|collection| app.limiter.admits_action(call, collection, actions, path))
+    catalog.find(collection).is_none_or(|collection| {
+        // Writes to a view are refused as such, and count for nothing.
+        let is_refused = collection.is_view() && matches!(actions, ["create" | "update" | "delete"]);
+        is_refused || app.limiter.admits_action(call, collection, actions, path)
+    })
 }
 
 /// The collection that a path names and the actions that the request is on it.
@@ -27,7 +29,8 @@ fn action<'p>(method: &Method, path: &'p str) -> Option<(&'p str, &'static [&'st
     if let Some(rest) = path.strip_prefix("/api/files/") {
         let mut segments = rest.split('/');
         let collection = segments.next()?;
-        return (segments.count() == 2).then_some((collection, &["file"]));
+        let is_download = matches!(method.as_str(), "GET" | "HEAD") && segments.count() == 2;
+        return is_download.then_some((collection, &["file"]));
     }
     let rest = path.strip_prefix("/api/collections/")?;
     let (collection, below) = rest.split_once('/')?;
@@ -89,6 +92,7 @@ mod tests {
                 Some(("a", "authWithOTP")),
             ),
             (Method::GET, "/api/files/a/b/c.png", Some(("a", "file"))),
+            (Method::PUT, "/api/files/a/b/c.png", None),
             (Method::POST, "/api/files/token", None),
             (Method::GET, "/api/collections/a", None),
             (Method::GET, "/api/health", None),

@@ -172,6 +172,8 @@ impl Settings {
     /// # Errors
     /// As [`Settings::open`].
     pub async fn reload(&self) -> Result<bool, Error> {
+        // What is read must not be put in force over what was saved meanwhile.
+        let _one_at_a_time = self.0.changing.lock().await;
         let (row, own) = self
             .0
             .store

@@ -125,7 +125,7 @@ fn check_identities(collection: &Collection, options: &AuthOptions) -> FieldErro
 fn template(mail: &MailTemplate) -> FieldErrors {
     let mut errors = FieldErrors::new();
     for (key, text) in [("subject", &mail.subject), ("body", &mail.body)] {
-        if text.trim().is_empty() {
+        if text.is_empty() {
             errors.add(key, FieldError::required());
         }
     }
@@ -216,7 +216,7 @@ fn providers(options: &OAuth2Options) -> FieldErrors {
             ("clientId", &provider.client_id),
             ("clientSecret", &provider.client_secret),
         ] {
-            if text.trim().is_empty() {
+            if text.is_empty() {
                 wrong.add(key, FieldError::required());
             }
         }

@@ -8,7 +8,7 @@ use crate::schema::draft::Draft;
 use crate::schema::error::{FieldError, FieldErrors};
 use crate::schema::field::{Field, FieldKind};
 use crate::schema::index::Index;
-use crate::schema::set::Schema;
+use crate::schema::set::{SUPERUSERS, Schema};
 
 /// What a draft is judged against.
 pub struct World<'a> {
@@ -51,7 +51,9 @@ fn check_identity(draft: &Draft, world: &World<'_>, errors: &mut FieldErrors) {
     match world.old {
         None => {
             let taken = || {
-                (!world.placed && world.schema.by_id(&collection.id).is_some()).then(|| {
+                let is_there = !world.placed && world.schema.by_id(&collection.id).is_some();
+                // An id that reads as the name of the superusers would be looked up in their place.
+                (is_there || id == SUPERUSERS).then(|| {
                     FieldError::new(
                         "validation_invalid_or_existing_id",
                         "The model id is invalid or already exists.",
@@ -384,6 +386,7 @@ fn check_index(
     let own_id = world.old.map_or(&collection.id, |old| &old.id);
     let owner = world.schema.iter().find(|other| {
         other.id != *own_id
+            && !other.name.eq_ignore_ascii_case(&collection.name)
             && other.indexes.iter().any(|text| {
                 text.to_ascii_lowercase()
                     .contains(&index.name.to_ascii_lowercase())

@@ -272,6 +272,9 @@ fn check_password(options: &PasswordOptions, add: &mut Add<'_>) {
 fn check_thumbs(options: &FileOptions) -> FieldErrors {
     let mut errors = FieldErrors::new();
     for (at, format) in options.thumbs.iter().enumerate() {
+        if format.is_empty() {
+            continue;
+        }
         let size = format.strip_suffix(['t', 'b', 'f']).unwrap_or(format);
         let sides = size.split_once('x').filter(|(width, height)| {
             [width, height]

@@ -40,9 +40,9 @@ pub(super) fn required_within(value: i64, least: i64, most: i64) -> Option<Field
     outside(value, least, most)
 }
 
-/// Blank text, or text whose length in letters is outside `min..=max`.
+/// Empty text, or text whose length in letters is outside `min..=max`.
 pub(super) fn required_length(text: &str, min: usize, max: usize) -> Option<FieldError> {
-    if text.trim().is_empty() {
+    if text.is_empty() {
         return Some(FieldError::required());
     }
     length(text, min, max)

@@ -129,7 +129,11 @@ fn write_raw(cell: Cell<'_>, out: &mut Vec<u8>) {
         Cell::Text(text) if json_field::is_valid(text) => write_compact(text, out),
         Cell::Text("") => out.extend_from_slice(b"null"),
         Cell::Text(text) => json::write_str(text, out),
-        Cell::Blob(_) => json::write_str(&cell.to_value().to_display(), out),
+        // Bytes that a view computes are read as text.
+        Cell::Blob(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => write_raw(Cell::Text(text), out),
+            Err(_) => json::write_str(&cell.to_value().to_display(), out),
+        },
     }
 }
 

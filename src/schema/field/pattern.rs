@@ -80,12 +80,48 @@ impl fmt::Debug for Pattern {
 }
 
 fn compile(text: &str) -> Result<Regex, String> {
+    if let Some(repeat) = excessive_repeat(text) {
+        return Err(format!(
+            "error parsing regexp: invalid repeat count: `{repeat}`"
+        ));
+    }
     RegexBuilder::new(&translate(text))
         .size_limit(PATTERN_COMPILED_BYTES_MAX)
         .dfa_size_limit(PATTERN_COMPILED_BYTES_MAX)
         .nest_limit(PATTERN_NEST_MAX)
         .build()
         .map_err(|error| format!("error parsing regexp: {}: `{text}`", reason(&error)))
+}
+
+/// A repeat of more than RE2's 1,000 times.
+fn excessive_repeat(text: &str) -> Option<&str> {
+    const REPEATS_MAX: u32 = 1_000;
+    let (mut in_class, mut escaped) = (false, false);
+    for (at, c) in text.char_indices() {
+        if std::mem::take(&mut escaped) {
+            continue;
+        }
+        match c {
+            '\\' => escaped = true,
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '{' if !in_class => {
+                let rest = &text[at..];
+                let Some(end) = rest.find('}') else { continue };
+                let mut counts = rest[1..end].splitn(2, ',');
+                let is_count = |count: &str| count.bytes().all(|b| b.is_ascii_digit());
+                if counts.clone().all(is_count)
+                    && counts.any(|count| {
+                        !count.is_empty() && count.parse::<u32>().is_ok_and(|n| n > REPEATS_MAX)
+                    })
+                {
+                    return Some(&rest[..=end]);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// What is wrong, in the words of RE2 where the two engines mean the same.
@@ -207,5 +243,8 @@ mod tests {
         assert!(!broken.matches("(a"));
         assert!(broken.check().is_err());
         assert!(Pattern::new("((a{100}){100}){100}").check().is_err());
+        assert!(Pattern::new("a{1,1000}").check().is_ok());
+        assert!(Pattern::new("a{1,1001}").check().is_err());
+        assert!(Pattern::new(r"[{1001}]\{1001}").check().is_ok());
     }
 }

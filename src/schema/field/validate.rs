@@ -63,6 +63,9 @@ impl PasswordOptions {
         if plain.is_empty() {
             return None;
         }
+        if Self::is_past_hashing(plain) {
+            return Some(FieldError::invalid());
+        }
         let chars = i64::try_from(plain.chars().count()).unwrap_or(i64::MAX);
         if self.min > 0 && chars < self.min {
             return Some(FieldError::new(
@@ -87,9 +90,15 @@ impl PasswordOptions {
                 "Invalid value format.",
             ));
         }
-        /// bcrypt takes no more; kept for every hash, so that what one server accepts the other does too.
+        None
+    }
+
+    /// Whether a password has more bytes than bcrypt takes: the bound holds for every hash, so that what one server
+    /// accepts the other does too.
+    #[must_use]
+    pub fn is_past_hashing(plain: &str) -> bool {
         const HASHED_BYTES_MAX: usize = 72;
-        (plain.len() > HASHED_BYTES_MAX).then(FieldError::invalid)
+        plain.len() > HASHED_BYTES_MAX
     }
 }
 
