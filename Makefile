@@ -6,13 +6,19 @@ SHELL := /bin/bash
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 ARGS ?=
 
-.PHONY: help run build dashboard setup test fmt clippy unit ui-check sdk sdk-js e2e release
+.PHONY: help run chat todo build dashboard setup test fmt clippy unit ui-check sdk sdk-js e2e release
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: build ## Build the dashboard and the server, and serve ./burrow_data on 127.0.0.1:8090
 	target/release/burrow serve $(ARGS)
+
+chat: build ## Serve the chat example, with its collections, on 127.0.0.1:8090
+	scripts/example.sh chat
+
+todo: build ## Serve the todo example, with its collections, on 127.0.0.1:8090
+	scripts/example.sh todo
 
 build: dashboard ## Build the release binary with the dashboard inside
 	cargo build --release
