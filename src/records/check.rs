@@ -134,9 +134,7 @@ fn upload(options: &FileOptions, max: u64, name: &str, upload: &Upload) -> Optio
         return Some(
             FieldError::new(
                 "validation_file_size_limit",
-                format!(
-                    "Failed to upload {shown} - the maximum allowed file size is {max} bytes."
-                ),
+                format!("Failed to upload {shown} - the maximum allowed file size is {max} bytes."),
             )
             .with("file", shown)
             .with("maxSize", max),

@@ -46,7 +46,10 @@ pub fn judge(tx: &ReadTx<'_>, call: &Call, draft: &Draft) -> Result<Record, Erro
             return Err(Error::CreateRefused(Box::new(refusal)));
         }
         // What cannot be hashed cannot be judged: told like a refusal (contract 3.14).
-        let mut typed = draft.passwords.iter().filter(|password| !password.generated);
+        let mut typed = draft
+            .passwords
+            .iter()
+            .filter(|password| !password.generated);
         if !call.actor.is_superuser()
             && typed.any(|password| PasswordOptions::is_past_hashing(&password.plain))
         {

@@ -117,9 +117,9 @@ impl ViewQuery {
     /// Whether a table that the text mentions has a hidden field of this name.
     fn reads(&self, field: &str, schema: &Schema) -> bool {
         words(&self.text).any(|word| {
-            schema
-                .find(word)
-                .is_some_and(|collection| column_of(collection, field).is_some_and(|(_, f)| f.hidden))
+            schema.find(word).is_some_and(|collection| {
+                column_of(collection, field).is_some_and(|(_, f)| f.hidden)
+            })
         })
     }
 

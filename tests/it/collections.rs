@@ -534,15 +534,21 @@ fn columns_of_views_are_found_in_any_case() {
 
     let view = |query: &str| json!({"name": "v", "type": "view", "viewQuery": query});
     let made = sue
-        .post(COLLECTIONS, &view("SELECT id, NAME, TokenKey AS k FROM users"))
+        .post(
+            COLLECTIONS,
+            &view("SELECT id, NAME, TokenKey AS k FROM users"),
+        )
         .ok();
     assert_eq!(made["fields"][1]["type"], "text");
     assert_eq!(made["fields"][2]["hidden"], true);
     sue.delete(&at("v")).ok();
-    let refused = sue.post(COLLECTIONS, &view("SELECT id, lower(TOKENKEY) AS k FROM users"));
+    let refused = sue.post(
+        COLLECTIONS,
+        &view("SELECT id, lower(TOKENKEY) AS k FROM users"),
+    );
     assert_eq!(
-        codes(&refused.json()["data"])[1],
-        "viewQuery validation_invalid_view_query"
+        codes(&refused.json()["data"]),
+        ["viewQuery validation_invalid_view_query"]
     );
 }
 

@@ -19,7 +19,8 @@ pub(super) fn admits(app: &App, call: &Call, parts: &Parts) -> bool {
     // An unknown collection is refused by its handler.
     catalog.find(collection).is_none_or(|collection| {
         // Writes to a view are refused as such, and count for nothing.
-        let is_refused = collection.is_view() && matches!(actions, ["create" | "update" | "delete"]);
+        let is_refused =
+            collection.is_view() && matches!(actions, ["create" | "update" | "delete"]);
         is_refused || app.limiter.admits_action(call, collection, actions, path)
     })
 }
