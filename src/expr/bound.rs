@@ -107,6 +107,20 @@ pub(super) struct Strftime {
 }
 
 impl Operand {
+    /// Calls `each` with every column it reads.
+    fn for_each_column(&self, each: &mut dyn FnMut(&Column)) {
+        match self {
+            Self::Literal(_) | Self::Macro(_) | Self::Given(_) => {}
+            Self::Column(column) | Self::Changed(_, column) => each(column),
+            Self::Strftime(call) => {
+                if let Some(time) = &call.time {
+                    time.for_each_column(each);
+                }
+            }
+            Self::Distance(args) => args.iter().for_each(|arg| arg.for_each_column(each)),
+        }
+    }
+
     /// Gives its columns other joined rows.
     fn remap(&mut self, to: &dyn Fn(JoinId) -> JoinId) {
         match self {
@@ -143,6 +157,19 @@ pub(super) enum Node {
 }
 
 impl Node {
+    /// Calls `each` with every column it reads.
+    fn for_each_column(&self, each: &mut dyn FnMut(&Column)) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().for_each(|part| part.for_each_column(each));
+            }
+            Self::Compare(compare) => {
+                compare.left.for_each_column(each);
+                compare.right.for_each_column(each);
+            }
+        }
+    }
+
     /// Gives every column another joined row.
     pub(super) fn remap(&mut self, to: &dyn Fn(JoinId) -> JoinId) {
         match self {
@@ -224,6 +251,32 @@ pub(super) struct Bound {
     pub(super) in_memory: bool,
     pub(super) footprint: Vec<CollectionId>,
     pub(super) reads: Reads,
+}
+
+impl Bound {
+    /// Adds the names of the row's own columns that it reads.
+    pub(super) fn own_fields(&self, names: &mut Vec<CompactString>) {
+        self.node.for_each_column(&mut |column| {
+            if column.join.is_none() {
+                names.push(column.name.clone());
+            }
+            if column.guarded_email {
+                names.push(CompactString::const_new("emailVisibility"));
+            }
+        });
+        for join in &self.joins {
+            let from = match &join.kind {
+                JoinKind::One(from)
+                | JoinKind::Back(from, _)
+                | JoinKind::BackMany(from, _)
+                | JoinKind::Each(from) => from,
+                JoinKind::Every => continue,
+            };
+            if let From::Column(None, name) = from {
+                names.push(name.clone());
+            }
+        }
+    }
 }
 
 /// What of a call an expression reads.

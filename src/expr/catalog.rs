@@ -257,6 +257,19 @@ impl Filter {
         reads.auth
     }
 
+    /// Names of the row's own fields that the verdict depends on; `None` where any of them may count.
+    #[must_use]
+    pub fn own_fields(&self) -> Option<Vec<CompactString>> {
+        if self.depends_on_caller() {
+            return None;
+        }
+        let mut names = Vec::new();
+        for part in &self.parts {
+            part.general.own_fields(&mut names);
+        }
+        Some(names)
+    }
+
     /// Whether the verdict changes with time alone.
     #[must_use]
     pub fn reads_clock(&self) -> bool {

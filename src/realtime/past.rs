@@ -1,5 +1,5 @@
-//! What the log tells of records since a place in it, folded: one [`Past`] for each record, however often it changed.
-//! Pure.
+//! What the log tells of records since a place in it, folded: one [`Past`] for each record, with the states between
+//! which its visibility can differ. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,12 +24,23 @@ pub(super) struct Past {
     pub(super) last: Position,
     /// Whether it was there when the fold began.
     pub(super) existed: bool,
-    /// Cells that it had then and that changed, before `base` was removed.
-    undo: Cells,
-    /// All of it at its first removal: with `undo`, what it was when the fold began.
-    base: Option<Arc<Cells>>,
-    /// All of it at its last removal.
-    removed: Option<Arc<Cells>>,
+    /// What takes it back, from one state to the one before, oldest first.
+    steps: Vec<Back>,
+}
+
+/// The way back over one entry, or over several between which nobody's sight of the record differs.
+#[derive(Clone, Debug)]
+enum Back {
+    /// It was made: there was nothing before.
+    Made,
+    /// Some of its cells were others.
+    Changed {
+        cells: Cells,
+        /// Whether a cell on which its visibility depends is among them.
+        matters: bool,
+    },
+    /// It was there.
+    Removed(Arc<Cells>),
 }
 
 impl Past {
@@ -39,74 +50,106 @@ impl Past {
             first: entry.position,
             last: entry.position,
             existed: entry.action != Action::Create,
-            undo: Vec::new(),
-            base: None,
-            removed: None,
+            steps: Vec::new(),
         }
     }
 
-    /// Adds a later entry; one that is known already changes nothing.
-    pub(super) fn add(&mut self, entry: Entry) {
+    /// Adds a later entry; one that is known already changes nothing. `matters` knows the fields, by id, on which
+    /// visibility depends.
+    pub(super) fn add(&mut self, entry: Entry, matters: &dyn Fn(&str) -> bool) {
+        if entry.position <= self.last && !self.steps.is_empty() {
+            return;
+        }
         self.last = self.last.max(entry.position);
         match entry.action {
-            Action::Update if self.existed && self.base.is_none() => {
-                for (field, value) in entry.undo {
-                    if !self.undo.iter().any(|(known, _)| *known == field) {
-                        self.undo.push((field, value));
+            Action::Create => self.steps.push(Back::Made),
+            Action::Delete => self.steps.push(Back::Removed(Arc::new(entry.undo))),
+            Action::Update => {
+                let counts = entry.undo.iter().any(|(field, _)| matters(field));
+                self.change(entry.undo, counts);
+            }
+            Action::Schema | Action::Touched => {}
+        }
+    }
+
+    fn change(&mut self, undo: Cells, counts: bool) {
+        match self.steps.last_mut() {
+            // As it was made it was to be seen by the same people.
+            Some(Back::Made) if !counts => {}
+            Some(Back::Changed { cells, matters }) if !(counts && *matters) => {
+                *matters |= counts;
+                for (field, value) in undo {
+                    if !cells.iter().any(|(known, _)| *known == field) {
+                        cells.push((field, value));
                     }
                 }
             }
-            Action::Delete => {
-                let cells = Arc::new(entry.undo);
-                self.base.get_or_insert_with(|| Arc::clone(&cells));
-                self.removed = Some(cells);
+            Some(Back::Made | Back::Changed { .. } | Back::Removed(_)) | None => {
+                self.steps.push(Back::Changed {
+                    cells: undo,
+                    matters: counts,
+                });
             }
-            Action::Update | Action::Create | Action::Schema | Action::Touched => {}
         }
     }
 
-    /// The record when the fold began; `present` is what it is now.
-    pub(super) fn at_start(
-        &self,
-        collection: &Arc<Collection>,
+    /// The states before the present one, back to that in which the fold began, as far as there was a record. Of states
+    /// in a row that the same people see, one is enough.
+    pub(super) fn states<'a>(
+        &'a self,
+        collection: &'a Arc<Collection>,
         present: Option<&Record>,
-    ) -> Option<Record> {
-        if !self.existed {
-            return None;
-        }
-        let base = match (&self.base, present) {
-            (Some(cells), _) => from_cells(collection, cells),
-            (None, Some(record)) => record.clone(),
-            (None, None) => return None,
-        };
-        let mut cells = base.cells().to_vec();
-        for (at, field) in collection.fields.iter().enumerate() {
-            if let Some((_, old)) = self.undo.iter().find(|(id, _)| *id == field.id) {
-                cells[at] = old.clone();
-            }
-        }
-        Some(Record::from_cells(Arc::clone(collection), cells))
+    ) -> impl Iterator<Item = Record> + 'a {
+        let mut state = present.cloned();
+        self.steps.iter().rev().filter_map(move |step| {
+            state = match (step, state.take()) {
+                (Back::Made, _) => None,
+                (Back::Changed { cells, .. }, later) => {
+                    later.map(|later| with(collection, &later, cells))
+                }
+                (Back::Removed(cells), _) => Some(from_cells(collection, cells)),
+            };
+            state.clone()
+        })
     }
 
     /// The record as it was when it was last removed.
     pub(super) fn at_end(&self, collection: &Arc<Collection>) -> Option<Record> {
-        self.removed
-            .as_deref()
-            .map(|cells| from_cells(collection, cells))
+        let removals = self.steps.iter().rev().find_map(|step| match step {
+            Back::Removed(cells) => Some(cells),
+            Back::Made | Back::Changed { .. } => None,
+        });
+        removals.map(|cells| from_cells(collection, cells))
     }
 
     /// Bytes it holds, roughly.
     pub(super) fn size_bytes(&self) -> usize {
-        const OWN: usize = 160;
+        const OWN: usize = 120;
+        const STEP: usize = 40;
         let cells = |cells: &Cells| -> usize {
             cells
                 .iter()
                 .map(|(field, value)| 32 + field.len() + value.size_bytes())
                 .sum()
         };
-        let kept = |all: &Option<Arc<Cells>>| all.as_deref().map_or(0, cells);
-        OWN + cells(&self.undo) + kept(&self.base) + kept(&self.removed)
+        let steps = self.steps.iter().map(|step| match step {
+            Back::Made => STEP,
+            Back::Changed { cells: old, .. } => STEP + cells(old),
+            Back::Removed(old) => STEP + cells(old),
+        });
+        OWN + steps.sum::<usize>()
     }
+}
+
+/// A record with some cells as they were before.
+fn with(collection: &Arc<Collection>, record: &Record, old: &Cells) -> Record {
+    let mut cells = record.cells().to_vec();
+    for (at, field) in collection.fields.iter().enumerate() {
+        if let Some((_, value)) = old.iter().find(|(id, _)| *id == field.id) {
+            cells[at] = value.clone();
+        }
+    }
+    Record::from_cells(Arc::clone(collection), cells)
 }
 
 /// A record with the fields that its collection has now.

@@ -1,7 +1,7 @@
 //! One step of a replay: what the log holds after a place, as one subscriber may see it now.
 //!
-//! A record is told of once, in its present state, at the place of its last entry; one that was visible at the start
-//! and is not now, as gone. Cursors are such that a client which resumes at any of them misses nothing: a frame's
+//! A record is told of once, in its present state, at the place of its last entry; one that was visible at the start or
+//! at some time since and is not now, as gone. Cursors are such that a client which resumes at any of them misses nothing: a frame's
 //! cursor stays before the first entry of every record that is yet to be told.
 
 use std::collections::HashMap;
@@ -132,6 +132,8 @@ pub(super) fn step(
     let entries = tx.changes_after(since, REPLAY_ENTRIES_MAX)?;
     let level = entries.len() < REPLAY_ENTRIES_MAX;
     let end = entries.last().map_or(since, |entry| entry.position);
+    let verdict = judge::verdict(tx.catalog(), &collection, listener.topic, listener.actor);
+    let matters = matters(&verdict, &collection);
     for entry in entries {
         if entry.loses_past(&collection.id) {
             return Ok(Step::Expired);
@@ -141,7 +143,7 @@ pub(super) fn step(
                 .carry
                 .entry(record)
                 .or_insert_with(|| Past::begin(&entry))
-                .add(entry);
+                .add(entry, &matters);
         }
     }
     if !level {
@@ -149,7 +151,7 @@ pub(super) fn step(
         progress.ahead.scan(tx, &collection.id)?;
     }
     let telling = Telling {
-        verdict: judge::verdict(tx.catalog(), &collection, listener.topic, listener.actor),
+        verdict,
         call: judge::call(listener.topic, listener.actor, listener.now),
         listener,
         collection,
@@ -157,6 +159,23 @@ pub(super) fn step(
         bytes: 0,
     };
     telling.tell(progress, end, level)
+}
+
+/// Whether the verdict can depend on a field, by its id.
+fn matters(verdict: &Verdict, collection: &Collection) -> impl Fn(&str) -> bool + use<> {
+    let fields: Option<Vec<CompactString>> = match verdict {
+        Verdict::Nothing | Verdict::Everything => Some(Vec::new()),
+        Verdict::Where(filter) => filter.own_fields().map(|names| {
+            let named = |field: &&crate::schema::Field| names.iter().any(|n| *n == field.name);
+            let fields = collection.fields.iter().filter(named);
+            fields.map(|field| field.id.as_str().into()).collect()
+        }),
+    };
+    move |id| {
+        fields
+            .as_ref()
+            .is_none_or(|fields| fields.iter().any(|known| known == id))
+    }
 }
 
 /// The record that an entry is about, if the topic names it.
@@ -253,12 +272,17 @@ impl Telling<'_> {
             };
             return Ok(Some((happened, self.view(record)?)));
         }
-        let Some(start) = past.at_start(&self.collection, present.as_ref()) else {
+        // Seen at the start or at some time since: whoever fetched a list in between may hold it.
+        let mut seen = None;
+        for state in past.states(&self.collection, present.as_ref()) {
+            if self.sees(&state)? {
+                seen = Some(state);
+                break;
+            }
+        }
+        let Some(seen) = seen else {
             return Ok(None);
         };
-        if !self.sees(&start)? {
-            return Ok(None);
-        }
         // Removed while it was in sight: its last state may be shown. Else only that it went.
         if present.is_none()
             && let Some(last) = past.at_end(&self.collection)
@@ -268,7 +292,7 @@ impl Telling<'_> {
         }
         // As the reference: what goes out of sight is not told over SSE.
         Ok((self.listener.transport == Transport::WebSocket)
-            .then(|| (Happened::Leave, view::stub(&start))))
+            .then(|| (Happened::Leave, view::stub(&seen))))
     }
 
     fn sees(&self, record: &Record) -> Result<bool, StoreError> {

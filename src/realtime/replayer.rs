@@ -228,12 +228,14 @@ impl Inner {
         let mut head = snapshot.refresh()?;
         let mut step = self.step(&snapshot.tx(), &hearer, &replay)?;
         let mut roster = self.roster.lock();
+        let mut replay = replay;
         if is_stale(&roster, &hearer, &replay) {
             drop(roster);
+            // What was folded was folded for what another one may see.
+            replay.progress = Progress::from(replay.progress.safe());
             self.replays.push(replay);
             return Ok(());
         }
-        let mut replay = replay;
         loop {
             let Some(level) = self.tell(&mut roster, &hearer, &mut replay, step) else {
                 return Ok(());
