@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burrow::kit::id;
 use serde_json::json;
@@ -144,7 +144,7 @@ fn meddle(house: &House, readers: &mut [Reader], chance: &mut Chance, tokens: &[
         1 => reader.sign_in(chance.pick(tokens).clone()),
         // Reads for a while, or not at all.
         2..5 => thread::yield_now(),
-        _ => reader.read(house),
+        _ => drop(reader.read(house)),
     }
 }
 
@@ -162,14 +162,23 @@ fn settle(house: &House, readers: &mut [Reader], seed: u64) {
     };
     for round in 0..2 {
         for reader in readers.iter_mut() {
+            // Nobody writes any more: what differs, differs until more is heard. An answer may have failed, though.
+            const AGAIN: Duration = Duration::from_millis(250);
+            let mut looked: Option<Instant> = None;
             loop {
-                reader.read(house);
-                late(reader);
-                let settled = !reader.waits_for_ping() && reader.differs(house).is_none();
-                if settled {
-                    break;
+                if reader.read(house) {
+                    looked = None;
                 }
-                thread::yield_now();
+                late(reader);
+                let due = looked.is_none_or(|looked| looked.elapsed() > AGAIN);
+                if due && !reader.waits_for_ping() {
+                    if reader.differs(house).is_none() {
+                        break;
+                    }
+                    looked = Some(Instant::now());
+                } else {
+                    thread::park_timeout(Duration::from_millis(1));
+                }
             }
             if round == 0 {
                 reader.ping();

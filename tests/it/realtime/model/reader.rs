@@ -146,11 +146,11 @@ impl Reader {
         }
     }
 
-    /// Connects where that is needed, asks for what is not asked for, and takes what has come.
-    pub(super) fn read(&mut self, house: &House) {
+    /// Connects where that is needed, asks for what is not asked for, and takes what has come; whether anything has.
+    pub(super) fn read(&mut self, house: &House) -> bool {
         if self.wire.is_none() {
             let Some(wire) = house.dial() else {
-                return;
+                return false;
             };
             self.wire = Some(wire);
             if self.token.is_some() {
@@ -162,12 +162,16 @@ impl Reader {
         }
         let frames = match self.wire.as_mut().map(|wire| wire.hear()) {
             Some(Ok(frames)) => frames,
-            Some(Err(Broken)) => return self.go_away(),
-            None => return,
+            Some(Err(Broken)) => {
+                self.go_away();
+                return false;
+            }
+            None => return false,
         };
-        for frame in frames {
-            self.take(house, &frame);
+        for frame in &frames {
+            self.take(house, frame);
         }
+        !frames.is_empty()
     }
 
     fn ask(&mut self) {
