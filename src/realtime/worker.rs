@@ -155,8 +155,9 @@ impl Inner {
         while pending.back().is_none_or(|last| last.position < upto) {
             match self.ring.take(TICK) {
                 Taken::Changes(more) => pending.extend(more),
-                Taken::Quiet => break,
-                Taken::Lost => {
+                // Quiet: what was committed is not told, for longer than that can take. The log has it; what comes late is
+                // behind the place where everybody goes on.
+                Taken::Quiet | Taken::Lost => {
                     pending.clear();
                     self.ring.lose();
                     return Ok(());
