@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use compact_str::CompactString;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use crate::kit::id;
 use crate::kit::limits::{REALTIME_QUEUE_BYTES_MAX, REALTIME_QUEUE_FRAMES_MAX};
@@ -86,7 +86,6 @@ pub(super) enum Pushed {
 #[derive(Debug)]
 pub struct Outbox {
     queue: Mutex<Queue>,
-    ready: Notify,
     /// Frames that may wait.
     frames_max: usize,
     /// Subscriptions of the connection that read the log.
@@ -106,6 +105,8 @@ struct Queue {
     /// Somebody waits for the queue to drain.
     awaited: bool,
     ended: Option<Ended>,
+    /// The transport, while it sleeps: there is one.
+    sleeper: Option<Waker>,
 }
 
 impl Outbox {
@@ -113,7 +114,6 @@ impl Outbox {
     pub(super) fn new(frames_max: usize) -> Self {
         Self {
             queue: Mutex::default(),
-            ready: Notify::new(),
             frames_max,
             behind: AtomicUsize::new(0),
         }
@@ -172,7 +172,10 @@ impl Outbox {
 
     /// Wakes the transport.
     pub(super) fn wake(&self) {
-        self.ready.notify_one();
+        let sleeper = self.queue.lock().sleeper.take();
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
+        }
     }
 
     /// Ends the connection after what is queued.
@@ -210,41 +213,54 @@ impl Outbox {
         queue.frames.len() < self.frames_max && queue.bytes < REALTIME_QUEUE_BYTES_MAX
     }
 
-    /// Whether everything queued has been taken. If not, the next drain is reported by [`Outbox::next`].
+    /// Whether everything queued has been taken. If not, the next drain is reported by [`Outbox::poll_next`].
     pub(super) fn drained_or_await(&self) -> bool {
         let mut queue = self.queue.lock();
         queue.awaited = !queue.frames.is_empty();
         !queue.awaited
     }
 
-    /// The next frames, all that are ready, and whether somebody waited for this drain; `Err` once the connection
-    /// must end. Cancel-safe.
-    pub(super) async fn next(&self) -> Result<(Vec<Bytes>, bool), Ended> {
-        loop {
-            let ready = self.ready.notified();
-            {
-                let mut queue = self.queue.lock();
-                if !queue.frames.is_empty() {
-                    queue.bytes = 0;
-                    let awaited = std::mem::take(&mut queue.awaited);
-                    let frames = std::mem::take(&mut queue.frames);
-                    return Ok((
-                        frames.into_iter().map(|(frame, _)| frame).collect(),
-                        awaited,
-                    ));
-                }
-                if let Some(why) = queue.ended {
-                    return Err(why);
-                }
+    /// Adds the next frames to `into`, all that are ready, and tells whether somebody waited for this drain; `Err` once
+    /// the connection must end. Wakes the last one who asked.
+    pub(super) fn poll_next(
+        &self,
+        context: &Context<'_>,
+        into: &mut Vec<Bytes>,
+    ) -> Poll<Result<bool, Ended>> {
+        /// Room for so many frames stays: making it anew for each event costs more than the event.
+        const ROOM_KEPT: usize = 4;
+        let mut queue = self.queue.lock();
+        if !queue.frames.is_empty() {
+            queue.bytes = 0;
+            into.extend(queue.frames.drain(..).map(|(frame, _)| frame));
+            if queue.frames.capacity() > ROOM_KEPT {
+                queue.frames = VecDeque::new();
             }
-            ready.await;
+            return Poll::Ready(Ok(std::mem::take(&mut queue.awaited)));
         }
+        if let Some(why) = queue.ended {
+            return Poll::Ready(Err(why));
+        }
+        let asks = context.waker();
+        if !queue.sleeper.as_ref().is_some_and(|s| s.will_wake(asks)) {
+            queue.sleeper = Some(asks.clone());
+        }
+        Poll::Pending
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use super::*;
+
+    /// The next frames, and whether somebody waited for them to be taken.
+    async fn next(outbox: &Outbox) -> Result<(Vec<Bytes>, bool), Ended> {
+        let mut frames = Vec::new();
+        let awaited = poll_fn(|context| outbox.poll_next(context, &mut frames)).await?;
+        Ok((frames, awaited))
+    }
 
     fn place(since: u64) -> Place {
         Place {
@@ -262,7 +278,7 @@ mod tests {
             Pushed::Behind
         );
         assert_eq!(
-            outbox.next().await.unwrap().0,
+            next(&outbox).await.unwrap().0,
             vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]
         );
     }
@@ -296,7 +312,7 @@ mod tests {
 
         assert!(!outbox.drained_or_await());
         assert_eq!(
-            outbox.next().await.unwrap(),
+            next(&outbox).await.unwrap(),
             (vec![Bytes::from_static(b"answer")], true)
         );
         assert!(outbox.drained_or_await());

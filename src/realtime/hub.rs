@@ -1,8 +1,10 @@
 //! The hub: what connections may ask of it. `worker` delivers the present, `replayer` the past.
 
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -142,8 +144,20 @@ impl Connection {
     /// # Errors
     /// The reason for the end.
     pub async fn next(&self) -> Result<Vec<Bytes>, Ended> {
-        let (frames, awaited) = self.outbox.next().await?;
-        stats::add(&self.hub.0.stats.frames, frames.len());
+        let mut frames = Vec::new();
+        poll_fn(|context| self.poll_next(context, &mut frames)).await?;
+        Ok(frames)
+    }
+
+    /// As [`Connection::next`], added to `into`. Wakes the last one who asked.
+    pub fn poll_next(
+        &self,
+        context: &Context<'_>,
+        into: &mut Vec<Bytes>,
+    ) -> Poll<Result<(), Ended>> {
+        let before = into.len();
+        let awaited = ready!(self.outbox.poll_next(context, into))?;
+        stats::add(&self.hub.0.stats.frames, into.len() - before);
         if awaited {
             self.hub.0.replays.resume(&self.id);
             if self.seated.load(Ordering::Relaxed) {
@@ -151,7 +165,7 @@ impl Connection {
             }
             self.hub.0.live.drained(&self.id);
         }
-        Ok(frames)
+        Poll::Ready(Ok(()))
     }
 }
 

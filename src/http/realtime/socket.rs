@@ -1,6 +1,10 @@
 //! WebSocket: the handshake, and frames between the socket and the hub (realtime protocol, version 1).
 
+use std::future::poll_fn;
 use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -8,6 +12,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use compact_str::CompactString;
+use futures_util::task::{ArcWake, AtomicWaker, waker_ref};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -43,6 +48,8 @@ const SILENCE_MAX_WATCHED: Duration = Duration::from_millis(4_500);
 const READ_BUFFER_BYTES: usize = 2 << 10;
 /// Bytes of frames that are joined before they are sent.
 const JOINED_BYTES_MAX: usize = 8 << 10;
+/// Frames that a session keeps room for.
+const FRAMES_KEPT: usize = 4;
 /// Pieces of messages that go to the system in one call.
 const SLICES_MAX: usize = 128;
 
@@ -149,6 +156,53 @@ enum Over {
     Close(CloseCode, &'static str),
 }
 
+/// What a message of the client comes as.
+type Heard = Option<Result<Message, tungstenite::Error>>;
+
+/// What a session wakes up for.
+enum Event {
+    Frames(Result<(), Ended>),
+    Message(Heard),
+    Alarm,
+}
+
+/// Rings when the socket has something to say. Looking there at each event, of which most connections hear many and to
+/// which they say nothing, would cost more than sending it.
+#[derive(Default)]
+struct Bell {
+    /// Whether it has not rung since the socket was last looked at and had nothing.
+    silent: AtomicBool,
+    session: AtomicWaker,
+}
+
+impl Bell {
+    /// The next message, looked for only if there may be one.
+    fn poll(self: &Arc<Self>, context: &Context<'_>, socket: &mut Socket) -> Poll<Heard> {
+        self.session.register(context.waker());
+        // Set before the look: what comes during it rings again.
+        if self.silent.swap(true, Ordering::AcqRel) {
+            return Poll::Pending;
+        }
+        let waker = waker_ref(self);
+        let message = socket.poll_next_unpin(&mut Context::from_waker(&waker));
+        if message.is_ready() {
+            self.ring();
+        }
+        message
+    }
+
+    fn ring(&self) {
+        self.silent.store(false, Ordering::Release);
+    }
+}
+
+impl ArcWake for Bell {
+    fn wake_by_ref(bell: &Arc<Self>) {
+        bell.ring();
+        bell.session.wake();
+    }
+}
+
 impl Session {
     async fn run(self, mut socket: Socket) {
         let over = self.serve(&mut socket).await;
@@ -170,6 +224,8 @@ impl Session {
         // Whether the library may have something to say itself, such as a pong: that goes first and whole.
         let mut owes = true;
         let mut pace = Pace::new(heard);
+        let bell = Arc::new(Bell::default());
+        let mut frames = Vec::new();
         let alarm = tokio::time::sleep_until(heard + PING_EVERY);
         tokio::pin!(alarm);
         loop {
@@ -182,25 +238,37 @@ impl Session {
             if alarm.deadline() != next {
                 alarm.as_mut().reset(next);
             }
-            let message = tokio::select! {
-                frames = self.connection.next() => match frames {
-                    Ok(frames) => {
-                        if owes && within(silence_max, socket.flush()).await.is_err() {
-                            return Over::Gone;
-                        }
-                        owes = false;
-                        if send_all(socket, &frames, silence_max).await.is_err() {
-                            return Over::Gone;
-                        }
-                        continue;
+            let event = poll_fn(|context| {
+                if let Poll::Ready(message) = bell.poll(context, socket) {
+                    return Poll::Ready(Event::Message(message));
+                }
+                if let Poll::Ready(done) = self.connection.poll_next(context, &mut frames) {
+                    return Poll::Ready(Event::Frames(done));
+                }
+                alarm.as_mut().poll(context).map(|()| Event::Alarm)
+            });
+            let message = match event.await {
+                Event::Frames(Ok(())) => {
+                    if owes && within(silence_max, socket.flush()).await.is_err() {
+                        return Over::Gone;
                     }
-                    Err(ended) => return over(ended),
-                },
-                message = socket.next() => message,
-                () = alarm.as_mut() => {
+                    owes = false;
+                    if send_all(socket, &frames, silence_max).await.is_err() {
+                        return Over::Gone;
+                    }
+                    frames.clear();
+                    frames.shrink_to(FRAMES_KEPT);
+                    continue;
+                }
+                Event::Frames(Err(ended)) => return over(ended),
+                Event::Message(message) => message,
+                Event::Alarm => {
                     if heard.elapsed() < silence_max {
                         pinged = Instant::now();
-                        if send(socket, Message::Ping(Bytes::new()), silence_max).await.is_err() {
+                        if send(socket, Message::Ping(Bytes::new()), silence_max)
+                            .await
+                            .is_err()
+                        {
                             return Over::Gone;
                         }
                         continue;
@@ -214,6 +282,7 @@ impl Session {
             };
             heard = Instant::now();
             owes = true;
+            bell.ring();
             // Who sends too fast is read later: what waits meanwhile waits on his side of the wire.
             pace.take(heard).await;
             if let Some(over) = self.hear(message).await {
@@ -222,7 +291,7 @@ impl Session {
         }
     }
 
-    async fn hear(&self, message: Option<Result<Message, tungstenite::Error>>) -> Option<Over> {
+    async fn hear(&self, message: Heard) -> Option<Over> {
         match message {
             Some(Ok(Message::Text(text))) => {
                 self.answer(&text).await;
@@ -339,9 +408,19 @@ fn over(ended: Ended) -> Over {
 /// are shared with other connections and are not looked through again; large ones are not copied either.
 async fn send_all(socket: &mut Socket, frames: &[Bytes], patience: Duration) -> Result<(), ()> {
     let stream = socket.get_mut();
+    let mut written = 0;
+    if let [only] = frames
+        && let Some(done) = send_at_once(stream, only)
+    {
+        match done.map_err(drop)? {
+            0 => return Err(()),
+            whole if whole == Head::of(only.len()).len + only.len() => return Ok(()),
+            some => written = some,
+        }
+    }
     let heads: Vec<Head> = frames.iter().map(|frame| Head::of(frame.len())).collect();
     let pairs = heads.iter().zip(frames);
-    if frames.iter().map(Bytes::len).sum::<usize>() <= JOINED_BYTES_MAX {
+    if written == 0 && frames.iter().map(Bytes::len).sum::<usize>() <= JOINED_BYTES_MAX {
         // One piece is cheaper for the system than many, and than the copy.
         let mut joined = Vec::with_capacity(JOINED_BYTES_MAX.min(512 * frames.len()));
         for (head, frame) in pairs {
@@ -353,7 +432,25 @@ async fn send_all(socket: &mut Socket, frames: &[Bytes], patience: Duration) -> 
     let mut pieces: Vec<IoSlice<'_>> = pairs
         .flat_map(|(head, frame)| [IoSlice::new(head.bytes()), IoSlice::new(frame)])
         .collect();
-    send_pieces(stream, &mut pieces, patience).await
+    let mut rest = pieces.as_mut_slice();
+    IoSlice::advance_slices(&mut rest, written);
+    send_pieces(stream, rest, patience).await
+}
+
+/// Sends a small frame after its head as far as the system takes it now, without asking for memory; none where it is not
+/// small or the system takes nothing.
+fn send_at_once(stream: &mut TokioIo<Upgraded>, frame: &[u8]) -> Option<std::io::Result<usize>> {
+    const BYTES_MAX: usize = 1 << 10;
+    if frame.len() > BYTES_MAX {
+        return None;
+    }
+    let head = Head::of(frame.len());
+    let mut whole = [0; BYTES_MAX + Head::BYTES_MAX];
+    let whole = &mut whole[..head.len + frame.len()];
+    let (front, rest) = whole.split_at_mut(head.len);
+    front.copy_from_slice(head.bytes());
+    rest.copy_from_slice(frame);
+    stream.write(whole).now_or_never()
 }
 
 async fn send_pieces(
@@ -401,14 +498,16 @@ async fn within<T, E>(
 
 /// What stands before the text of a message of the server: final, text, its length (RFC 6455, 5.2).
 struct Head {
-    bytes: [u8; 10],
+    bytes: [u8; Self::BYTES_MAX],
     len: usize,
 }
 
 impl Head {
+    const BYTES_MAX: usize = 10;
+
     fn of(length: usize) -> Self {
         const FINAL_TEXT: u8 = 0x81;
-        let mut bytes = [0; 10];
+        let mut bytes = [0; Self::BYTES_MAX];
         bytes[0] = FINAL_TEXT;
         let len = if let Ok(short @ 0..=125) = u8::try_from(length) {
             bytes[1] = short;

@@ -1,13 +1,14 @@
 //! Server-Sent Events (contract 7.1).
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, header};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::app::App;
 use crate::call::Call;
@@ -23,6 +24,9 @@ const STREAM_MAX: Duration = Duration::from_secs(30 * 60);
 struct Open {
     connection: Connection,
     ends: Instant,
+    /// Rings for the next comment, or for the end. Events do not move it: setting a clock for each would cost more than
+    /// they do.
+    alarm: Pin<Box<Sleep>>,
 }
 
 pub(super) fn open(app: &App, call: &Call) -> Answer {
@@ -32,9 +36,11 @@ pub(super) fn open(app: &App, call: &Call) -> Answer {
         user_agent: &call.user_agent,
         since: cursor(app, call)?,
     })?;
+    let now = Instant::now();
     let open = Open {
         connection,
-        ends: Instant::now() + STREAM_MAX,
+        ends: now + STREAM_MAX,
+        alarm: Box::pin(tokio::time::sleep_until(now + COMMENT_EVERY)),
     };
     let mut response = Response::new(Body::from_stream(stream::unfold(open, step)));
     let headers = response.headers_mut();
@@ -65,18 +71,29 @@ fn cursor<'c>(app: &App, call: &'c Call) -> Result<Option<&'c str>, Fault> {
 }
 
 /// The next piece of the stream; none once it must end.
-async fn step(open: Open) -> Option<(Result<Bytes, Infallible>, Open)> {
-    let patience = open.ends.min(Instant::now() + COMMENT_EVERY);
-    match tokio::time::timeout_at(patience, open.connection.next()).await {
-        Ok(Ok(frames)) => {
-            let mut out = BytesMut::new();
-            for frame in frames {
-                out.extend_from_slice(&frame);
+async fn step(mut open: Open) -> Option<(Result<Bytes, Infallible>, Open)> {
+    tokio::select! {
+        frames = open.connection.next() => match frames {
+            Ok(frames) => Some((Ok(joined(frames)), open)),
+            Err(_) => None,
+        },
+        () = open.alarm.as_mut() => {
+            let now = Instant::now();
+            if now >= open.ends {
+                return None;
             }
-            Some((Ok(out.freeze()), open))
+            open.alarm.as_mut().reset(open.ends.min(now + COMMENT_EVERY));
+            Some((Ok(Bytes::from_static(b":\n\n")), open))
         }
-        Ok(Err(_)) => None,
-        Err(_) if Instant::now() >= open.ends => None,
-        Err(_) => Some((Ok(Bytes::from_static(b":\n\n")), open)),
     }
+}
+
+/// Mostly there is one, shared with other connections: it goes out as it is.
+fn joined(mut frames: Vec<Bytes>) -> Bytes {
+    if frames.len() == 1
+        && let Some(only) = frames.pop()
+    {
+        return only;
+    }
+    frames.concat().into()
 }
