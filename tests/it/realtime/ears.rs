@@ -30,9 +30,17 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(crate) fn open(t: &TestApp) -> Self {
-        let uri = format!("ws://{}/api/realtime", t.address());
-        let request =
+        Self::open_with(t, "", &[])
+    }
+
+    /// Opens with a query and further headers.
+    pub(super) fn open_with(t: &TestApp, query: &str, headers: &[(&str, &str)]) -> Self {
+        let uri = format!("ws://{}/api/realtime{query}", t.address());
+        let mut request =
             ClientRequestBuilder::new(uri.parse().unwrap()).with_sub_protocol("burrow.v1");
+        for (name, value) in headers {
+            request = request.with_header(*name, *value);
+        }
         let (raw, _) = client(request, dial(t)).unwrap();
         let mut socket = Self {
             raw,

@@ -105,6 +105,34 @@ fn pages_of_other_origins_are_refused_where_origins_are_listed() {
     assert!(!knock("https://evil.example"));
 }
 
+/// A page elsewhere can make a browser send cookies, and an address ends up in logs: neither says who somebody is.
+#[test]
+fn a_token_in_the_address_or_in_a_cookie_is_nobodys_identity() {
+    let t = TestApp::new();
+    collection(&t, "locked", None, &[]);
+    collection(&t, "open", Some(""), &[]);
+    let sue = t.superuser();
+    let token = sue.token();
+    let query = format!("?token={token}&access_token={token}&authorization={token}");
+    let cookie = format!("pb_auth={token}; token={token}");
+    let mut socket = Socket::open_with(&t, &query, &[("Cookie", &cookie)]);
+    let headers = format!("Cookie: {cookie}\r\n");
+    let mut stream = Stream::open_with(&t, &query, &headers);
+
+    let refused = socket.ask("subscribe", json!({"topic": "locked/*"}));
+    socket.subscribe("open/*");
+    assert_eq!(
+        stream.submit(&t.guest(), &["locked/*", "open/*"]).status,
+        204
+    );
+    create(&sue, "locked", &json!({"title": "locked"}));
+    create(&sue, "open", &json!({"title": "open"}));
+
+    assert_eq!(refused["status"], 403);
+    assert_eq!(socket.event(), is("create", "open"));
+    assert_eq!(stream.event(), is("create", "open"));
+}
+
 #[test]
 fn a_broken_handshake_is_a_bad_request() {
     let t = TestApp::new();
