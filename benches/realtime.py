@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Connections held, a storm of clients that come back, and what subscribers cost a writer: against a real server, on loopback.
 
-usage: benches/realtime.py [hold] [storm] [create] [--binary target/release/burrow] [--connections 10000]
-                           [--clients 5000] [--missed 10] [--subscribers 1000] [--creates 200] [--json]
+usage: benches/realtime.py [hold] [storm] [create] [owners] [--binary target/release/burrow] [--connections 10000]
+                           [--clients 5000] [--missed 10] [--subscribers 1000] [--creates 200] [--owners 10000] [--json]
 
 Server and clients share the machine: read the figures as upper bounds. Needs nothing but Python; file descriptors must
 allow for the connections (ulimit -n)."""
@@ -40,6 +40,10 @@ class Server:
         subprocess.run([binary, "superuser", "upsert", EMAIL, PASSWORD, "--dir", data], check=True, **quiet)
         address = f"127.0.0.1:{self.port}"
         self.process = subprocess.Popen([binary, "serve", "--http", address, "--dir", data], **quiet)
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_kib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -199,6 +203,11 @@ class Client(asyncio.Protocol):
         head = bytes([128 | opcode, 128 | size]) if size < 126 else bytes([128 | opcode, 254]) + struct.pack(">H", size)
         # The mask of zeros leaves the payload as it is.
         self.transport.write(head + b"\0\0\0\0" + payload)
+
+    async def sign_in(self, token):
+        self.answered = asyncio.get_running_loop().create_future()
+        self.send(json.dumps({"type": "auth", "id": 0, "token": token}).encode())
+        await self.answered
 
     async def subscribe(self, since=None):
         message = {"type": "subscribe", "id": 1, "topic": "posts/*"}
@@ -408,18 +417,75 @@ async def create(server, api, args):
     }
 
 
+async def owners(server, api, args):
+    """Server CPU for a change that concerns one of few or of many who listen under `owner = @request.auth.id`."""
+    await api.posts("title = @request.auth.id")
+    people = [f"owner{n:010d}" for n in range(args.owners)]
+    # Past the hashing of 10,000 passwords; a statement is at most 5,000 characters long.
+    for at in range(0, len(people), 50):
+        rows = ",".join(f"('{id}','{id}@example.com','{id * 2}')" for id in people[at : at + 50])
+        query = f"INSERT INTO users (id, email, tokenKey) VALUES {rows}"
+        status, answer = await api.call("POST", "/api/sql", {"query": query})
+        assert status == 200, answer
+
+    async def cost():
+        # What the connecting left to do is done first, and the server has let go of a line that was quiet for so long.
+        await asyncio.sleep(2)
+        api.writer.close()
+        api.writer = None
+        before = server.cpu_seconds()
+        for n in range(args.creates * 5):
+            body = {"title": people[n % 10], "n": n}
+            status, answer = await api.call("POST", "/api/collections/posts/records", body)
+            assert status == 200, answer
+        await asyncio.sleep(1)
+        return (server.cpu_seconds() - before) / (args.creates * 5) * 1e6
+
+    clients, costs = [], {}
+    await cost()
+    for count in (10, args.owners // 10, args.owners):
+        waiting = iter(people[len(clients) : count])
+
+        async def listener():
+            id = next(waiting)
+            status, answer = await api_of_its_own(server, api, f"/api/collections/users/impersonate/{id}")
+            assert status == 200, answer
+            client = await Client.open(server.port)
+            await client.sign_in(answer["token"])
+            return await client.subscribe()
+
+        clients += await many(count - len(clients), listener, at_once=50)
+        costs[f"cpu_us_a_create_with_{count}"] = round(await cost(), 1)
+    heard = [client.events for client in clients]
+    for client in clients:
+        client.close()
+    rounds = args.creates * 5 // 10
+    wrong = sum(events != 3 * rounds for events in heard[:10]) + sum(heard[10:])
+    return {"owners": args.owners, **costs, "owners_who_heard_wrong": wrong}
+
+
+async def api_of_its_own(server, api, path):
+    other = Api(server)
+    other.token = api.token
+    try:
+        return await other.call("POST", path, {})
+    finally:
+        other.writer.close()
+
+
 async def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=["hold", "storm", "create"])
+    parser.add_argument("what", nargs="*", choices=["hold", "storm", "create", "owners"])
     parser.add_argument("--binary", default="target/release/burrow")
     parser.add_argument("--connections", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=5_000)
     parser.add_argument("--missed", type=int, default=10)
     parser.add_argument("--subscribers", type=int, default=1_000)
     parser.add_argument("--creates", type=int, default=200)
+    parser.add_argument("--owners", type=int, default=10_000)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    for name, run in (("hold", hold), ("storm", storm), ("create", create)):
+    for name, run in (("hold", hold), ("storm", storm), ("create", create), ("owners", owners)):
         if args.what and name not in args.what:
             continue
         server = Server(args.binary)
