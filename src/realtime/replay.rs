@@ -166,7 +166,7 @@ fn matters(verdict: &Verdict, collection: &Collection) -> impl Fn(&str) -> bool 
     let fields: Option<Vec<CompactString>> = match verdict {
         Verdict::Nothing | Verdict::Everything => Some(Vec::new()),
         Verdict::Where(filter) => filter.own_fields().map(|names| {
-            let named = |field: &&crate::schema::Field| names.iter().any(|n| *n == field.name);
+            let named = |field: &&crate::schema::Field| names.contains(&field.name);
             let fields = collection.fields.iter().filter(named);
             fields.map(|field| field.id.as_str().into()).collect()
         }),
