@@ -101,6 +101,7 @@ impl App {
             passwords.clone(),
             Throttle::default(),
             files.clone(),
+            settings.clone(),
         );
         let mailer = mailer(&config, &settings)?;
         let backups = Backups::new(

@@ -4,6 +4,7 @@ import DataPage from './pages/data/DataPage.svelte';
 
 export const pages: Record<string, () => Component | Promise<{ default: Component }>> = {
   data: () => DataPage,
+  account: () => import('./pages/account/AccountPage.svelte'),
   schema: () => import('./pages/schema/SchemaPage.svelte'),
   live: () => import('./pages/live/LivePage.svelte'),
   logs: () => import('./pages/logs/LogsPage.svelte'),

@@ -11,6 +11,7 @@ use crate::call::Identity;
 use crate::kit::limits::{SESSION_NOTE_MILLIS, TOKEN_CACHE_MAX};
 use crate::kit::time::Timestamp;
 use crate::records::account::SESSIONS;
+use crate::schema::system::API_KEYS;
 use crate::schema::{CollectionId, RecordId};
 use crate::store::{ChangeKind, CommitGroup};
 
@@ -114,8 +115,8 @@ impl Callers {
                             record.collection().id.clone(),
                             RecordId::new(record.id()),
                         ));
-                    } else if record.collection().name == SESSIONS {
-                        // A session that ended, whoever ended it: the account's tokens are proven anew.
+                    } else if [SESSIONS, API_KEYS].contains(&record.collection().name.as_str()) {
+                        // A session or key that ended or changed, by whomever: the account's tokens are proven anew.
                         self.0.lock().forget_record(&(
                             CollectionId::new(record.text("collectionRef")),
                             RecordId::new(record.text("recordRef")),

@@ -77,6 +77,9 @@ impl Auth {
         if own.id != wanted.id {
             return Err(Error::OtherCollection(own.name.to_string()));
         }
+        if call.actor.key().is_some() {
+            return Err(Error::NoSession);
+        }
         if wanted.is_superusers() {
             return Err(Error::Superusers(SUPERUSERS));
         }
@@ -119,15 +122,17 @@ impl Auth {
             .read(move |tx| proven(tx, &accounts, &link, now))
             .await?;
         let mut errors = FieldErrors::new();
+        let most = form::password_chars_max(collection, PASSWORD_CHARS_MAX);
         if password.is_empty() {
             errors.add("password", FieldError::required());
-        } else if password.chars().count() > PASSWORD_CHARS_MAX {
-            errors.add("password", form::too_long(PASSWORD_CHARS_MAX));
+        } else if password.chars().count() > most {
+            errors.add("password", form::too_long(most));
         }
         match judged {
             Err(error) => {
                 errors.add("token", error);
-                if !token.is_empty() {
+                // Whatever was typed is not the password of nobody.
+                if !(token.is_empty() && password.is_empty()) {
                     errors.add("password", wrong_password());
                 }
             }

@@ -150,6 +150,7 @@ impl Auth {
                 expires: None,
                 refreshable: false,
                 session: None,
+                key: None,
             })),
             ..call.clone()
         };

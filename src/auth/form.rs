@@ -2,10 +2,21 @@
 
 use super::error::Error;
 use crate::schema::field::is_email;
-use crate::schema::{FieldError, FieldErrors};
+use crate::schema::{Collection, FieldError, FieldErrors, FieldKind};
 
 /// Characters of an address or a password in a form.
 pub(super) const TEXT_CHARS_MAX: usize = 255;
+
+/// Characters of a password in the forms of `collection`: `least` by the contract, more where its field takes more.
+pub(super) fn password_chars_max(collection: &Collection, least: usize) -> usize {
+    let field = collection.field("password").map(|field| &field.kind);
+    match field {
+        Some(FieldKind::Password(options)) => {
+            least.max(usize::try_from(options.chars_max()).unwrap_or(0))
+        }
+        _ => least,
+    }
+}
 
 /// The error of a text that has more than `most` characters.
 pub(super) fn too_long(most: usize) -> FieldError {

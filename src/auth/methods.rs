@@ -17,6 +17,14 @@ pub struct Methods {
     auth_providers: Vec<Offer>,
     username_password: bool,
     email_password: bool,
+    /// Not PocketBase's: told to whoever asks for what is ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passkey: Option<PasskeyMethod>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct PasskeyMethod {
+    enabled: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -52,6 +60,15 @@ impl Methods {
         collection.auth().map(Self::new)
     }
 
+    /// The same, and whether passkeys are a way.
+    #[must_use]
+    pub fn with_passkeys(self, enabled: bool) -> Self {
+        Self {
+            passkey: Some(PasskeyMethod { enabled }),
+            ..self
+        }
+    }
+
     fn new(auth: &AuthOptions) -> Self {
         let password = &auth.password_auth;
         let fields = if password.enabled {
@@ -67,6 +84,7 @@ impl Methods {
         Self {
             username_password: by("username"),
             email_password: by("email"),
+            passkey: None,
             password: PasswordMethod {
                 identity_fields: fields,
                 enabled: password.enabled,

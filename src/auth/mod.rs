@@ -1,10 +1,13 @@
 //! Who people are: passwords, tokens, sign-in and what ends it. One file per flow; every session begins in `finish`.
 
 mod alert;
+mod api_key;
+mod api_key_own;
 mod authenticator;
 mod avatar;
 mod callers;
 mod ceremonies;
+mod common;
 mod email_change;
 mod error;
 mod finish;
@@ -37,7 +40,12 @@ mod totp;
 mod usage;
 mod verification;
 
+pub use api_key::{
+    id_of as key_id, is_key, is_misplaced as is_misplaced_key, present as present_key,
+};
+pub use api_key_own::{KeyForm, NewKey};
 pub use authenticator::Setup;
+pub use common::is_common;
 pub use error::Error;
 pub use finish::{Method, Outcome, Wanted};
 pub use letters::Quietly;

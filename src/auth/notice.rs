@@ -23,6 +23,8 @@ pub(super) enum Changed {
     PasskeyAdded,
     /// One does not any more.
     PasskeyRemoved,
+    /// A machine may act for the account.
+    KeyAdded,
 }
 
 impl Changed {
@@ -33,6 +35,7 @@ impl Changed {
             Self::NewRecoveryCodes => "New recovery codes were made",
             Self::PasskeyAdded => "A passkey was added",
             Self::PasskeyRemoved => "A passkey was removed",
+            Self::KeyAdded => "An API key was made",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::provider::Profile;
 use super::rows;
-use crate::call::Call;
+use crate::call::{Actor, Call};
 use crate::kit::time::Timestamp;
 use crate::kit::value::Value;
 use crate::records::{account, create, remove};
@@ -32,11 +32,14 @@ pub(super) fn find(
     provider: &str,
     profile: &Profile,
 ) -> Result<Option<Account>, Error> {
-    let own = call
-        .actor
-        .record()
-        .filter(|record| record.collection().id == collection.id)
-        .map(|record| record.id().to_owned());
+    let own = match &call.actor {
+        // A token that a superuser lent, or a key, links nobody: it takes a sign-in of one's own.
+        Actor::Auth(identity) if identity.refreshable && identity.key.is_none() => {
+            let record = &identity.record;
+            (record.collection().id == collection.id).then(|| record.id().to_owned())
+        }
+        Actor::Auth(_) | Actor::Guest => None,
+    };
     let mut found = None;
     if let Some(link) = tie(tx, collection, provider, &profile.id)? {
         found = tx.find(collection, link.text("recordRef"))?;

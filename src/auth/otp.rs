@@ -178,6 +178,7 @@ fn verify(
     if let Some(hash) = random {
         after.set("password", hash);
     }
+    account::end_planted(tx, call, &before)?;
     Ok(account::save(tx, call, &before, after)?)
 }
 

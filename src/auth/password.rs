@@ -9,7 +9,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::oneshot;
 
 use crate::kit::limits::{
-    ARGON2_MEMORY_KIB_MAX, ARGON2_ROUNDS_MAX, BCRYPT_COST_MAX, HASH_QUEUE_MAX,
+    ARGON2_MEMORY_KIB_MAX, ARGON2_ROUNDS_MAX, BCRYPT_COST_MAX, HASH_QUEUE_MAX, PASSWORD_BYTES_MAX,
 };
 
 const MEMORY_KIB: u32 = 19_456;
@@ -79,6 +79,10 @@ pub fn random() -> String {
 /// Whether `hash` is of `password`. A hash that cannot be read, or that would take absurdly long, is of none.
 #[must_use]
 pub fn verify(hash: &str, password: &str) -> bool {
+    // Nothing so long was ever hashed, and hashing it would take its time.
+    if password.len() as u64 > PASSWORD_BYTES_MAX {
+        return false;
+    }
     if hash.starts_with("$2") {
         return verify_bcrypt(hash, password);
     }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::common::is_common;
 use super::error::Error;
 use super::form::{self, TEXT_CHARS_MAX};
 use super::letters::Quietly;
 use super::service::{Auth, link_token, linked};
 use super::token::{self, Purpose};
 use crate::call::Call;
+use crate::kit::limits::PASSWORD_CHARS_DEFAULT;
 use crate::records::account;
 use crate::schema::field::PasswordOptions;
 use crate::schema::{Collection, FieldError, FieldErrors, FieldKind, Record};
@@ -111,10 +113,18 @@ impl Auth {
         let mut errors = passwords(&form, &options);
         errors.extend("token", token_error);
         form::refuse(errors)?;
-        let refused = if form.password.len() > HASHED_BYTES_MAX {
+        let is_long = form.password.len() > HASHED_BYTES_MAX;
+        let takes_long = options.chars_max() > PASSWORD_CHARS_DEFAULT.cast_signed();
+        let settings = self.settings().current();
+        let common = || {
+            let refused =
+                settings.passwords.refuses_common(collection) && is_common(&form.password);
+            refused.then(FieldError::common_password)
+        };
+        let refused = if is_long && !takes_long {
             Some(FieldError::invalid())
         } else {
-            options.validate_plain(&form.password)
+            options.validate_plain(&form.password).or_else(common)
         };
         if let Some(error) = refused {
             return Err(Error::Save(FAILED, FieldErrors::one("password", error)));
@@ -138,11 +148,13 @@ fn password_options(collection: &Collection) -> PasswordOptions {
 fn passwords(form: &NewPassword, options: &PasswordOptions) -> FieldErrors {
     let mut errors = FieldErrors::new();
     let least = usize::try_from(options.min).unwrap_or(0).max(1);
+    let most = usize::try_from(options.chars_max()).unwrap_or(0);
+    let most = most.max(TEXT_CHARS_MAX);
     let chars = form.password.chars().count();
     if form.password.is_empty() {
         errors.add("password", FieldError::required());
-    } else if chars < least || chars > TEXT_CHARS_MAX {
-        errors.add("password", form::out_of_range(least, TEXT_CHARS_MAX));
+    } else if chars < least || chars > most {
+        errors.add("password", form::out_of_range(least, most));
     }
     if form.password_confirm.is_empty() {
         errors.add("passwordConfirm", FieldError::required());
@@ -187,6 +199,9 @@ fn reset(
     // The mail reached whoever now sets the password.
     let reached = token::unproven_text(token, "email");
     if reached.is_some_and(|email| email == before.text("email")) {
+        if !account::is_verified(&before) {
+            account::end_planted(tx, call, &before)?;
+        }
         after.set("verified", true);
     }
     account::save(tx, call, &before, after)?;

@@ -57,7 +57,8 @@ impl Auth {
     /// The account that a call is signed in as, in the collection that the path names.
     ///
     /// # Errors
-    /// [`Error::UnknownCollection`], [`Error::NoAccounts`], [`Error::Unauthorized`], [`Error::OtherCollection`].
+    /// [`Error::UnknownCollection`], [`Error::NoAccounts`], [`Error::Unauthorized`], [`Error::OtherCollection`], and
+    /// [`Error::NoSession`] to API keys.
     pub fn own_account(&self, call: &Call, name: &str) -> Result<Record, Error> {
         let wanted = self.accounts(name)?;
         let Actor::Auth(identity) = &call.actor else {
@@ -66,6 +67,9 @@ impl Auth {
         let own = identity.record.collection();
         if own.id != wanted.id {
             return Err(Error::OtherCollection(own.name.to_string()));
+        }
+        if identity.key.is_some() {
+            return Err(Error::NoSession);
         }
         Ok(identity.record.clone())
     }

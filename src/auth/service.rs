@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 
+use super::api_key;
 use super::callers::Callers;
 use super::ceremonies::Ceremonies;
 use super::invented::Invented;
@@ -198,15 +199,20 @@ impl Auth {
             }
             Err(age) => age,
         };
-        let Some(claims) = token::read_unproven(token, &[purpose], now) else {
-            return Ok(Actor::Guest);
-        };
         let text = token.to_owned();
-        let proven = self
-            .0
-            .store
-            .read(move |tx| prove(tx, &text, purpose, &claims))
-            .await?;
+        let proven = if purpose == Purpose::Auth && api_key::is_key(token) {
+            let proven = self.0.store.read(move |tx| api_key::prove(tx, &text, now));
+            proven.await?
+        } else {
+            let Some(claims) = token::read_unproven(token, &[purpose], now) else {
+                return Ok(Actor::Guest);
+            };
+            let proven = self
+                .0
+                .store
+                .read(move |tx| prove(tx, &text, purpose, &claims, now));
+            proven.await?
+        };
         let Some(identity) = proven.map(Arc::new) else {
             return Ok(Actor::Guest);
         };
@@ -229,7 +235,7 @@ pub(super) fn linked(
     let Some(claims) = token::read_unproven(token, &[purpose], now) else {
         return Ok(None);
     };
-    Ok(prove(tx, token, purpose, &claims)?.map(|identity| identity.record))
+    Ok(prove(tx, token, purpose, &claims, now)?.map(|identity| identity.record))
 }
 
 /// Loads whom the claims name and checks the signature with that record's key. Rules are not asked.
@@ -238,6 +244,7 @@ fn prove(
     token: &str,
     purpose: Purpose,
     claims: &Claims,
+    now: Timestamp,
 ) -> Result<Option<Identity>, StoreError> {
     let Some(collection) = tx.catalog().find(&claims.collection_id) else {
         return Ok(None);
@@ -254,11 +261,21 @@ fn prove(
     {
         return Ok(None);
     }
+    let mut expires = claims.expires();
+    let mut key = None;
+    if let Some(id) = &claims.key {
+        let Some((stands, ends)) = api_key::present(tx, id, &record, now)? else {
+            return Ok(None);
+        };
+        expires = ends.map_or(expires, |ends| ends.min(expires));
+        key = Some(Arc::new(stands));
+    }
     Ok(Some(Identity {
         record,
-        expires: Some(claims.expires()),
+        expires: Some(expires),
         refreshable: claims.refreshable == Some(true),
         session: claims.sid.clone(),
+        key,
     }))
 }
 
@@ -321,10 +338,11 @@ pub(super) fn link_token(
     token::sign(record, purpose, &claims)
 }
 
-/// A token for protected files, of the session of whoever asks for it.
+/// A token for protected files, of the session or key of whoever asks for it.
 #[must_use]
 pub fn file_token(identity: &Identity, now: Timestamp) -> Option<String> {
     let mut claims = Claims::of(&identity.record, Purpose::File, now, None);
     claims.sid = identity.session.clone();
+    claims.key = api_key::id_of(identity).cloned();
     token::sign(&identity.record, Purpose::File, &claims)
 }

@@ -9,7 +9,7 @@ use compact_str::CompactString;
 use super::error::Error;
 use super::finish::Outcome;
 use super::service::{self, Auth};
-use super::{origins, rows};
+use super::{api_key, origins, rows};
 use crate::call::{Actor, Call, Identity};
 use crate::expr::Catalog;
 use crate::kit::limits::{SESSION_NOTE_MILLIS, SESSIONS_MAX};
@@ -175,11 +175,16 @@ pub(super) enum Used {
     Session(CompactString),
     /// The older sign-ins of an account: collection and record.
     Older(CompactString, CompactString),
+    /// The API key of this id.
+    Key(CompactString),
 }
 
 impl Used {
     /// What a request by `identity` uses; `None` for tokens that are not of a sign-in.
     pub(super) fn of(identity: &Identity) -> Option<Self> {
+        if let Some(key) = &identity.key {
+            return Some(Self::Key(key.id.clone()));
+        }
         match &identity.session {
             Some(id) => Some(Self::Session(id.clone())),
             None if identity.refreshable => {
@@ -204,6 +209,11 @@ pub(super) fn note_used(
         match used {
             Used::Session(id) => tx.note_time(&sessions, id, "lastUsed", *at)?,
             Used::Older(owner, record) => note_older(tx, &sessions, (owner, record), *at)?,
+            Used::Key(id) => {
+                if let Some(keys) = api_key::collection(tx) {
+                    tx.note_time(&keys, id, "lastUsed", *at)?;
+                }
+            }
         }
     }
     Ok(())

@@ -155,6 +155,9 @@ impl Auth {
         if own.id != wanted.id {
             return Err(Error::OtherCollection(own.name.to_string()));
         }
+        if identity.key.is_some() {
+            return Err(Error::NoSession);
+        }
         let proof = Proof {
             record: identity.record.clone(),
             method: None,
@@ -178,6 +181,10 @@ impl Auth {
         id: &str,
         life_secs: i64,
     ) -> Result<Outcome, Error> {
+        // What a key opens must not be wider than the key.
+        if call.actor.key().is_some() && collection.is_superusers() {
+            return Err(Error::NoSession);
+        }
         let record = self.account(collection, id).await?;
         if life_secs < 0 {
             let error = FieldError::new(
@@ -224,11 +231,15 @@ impl Auth {
 
 fn validate(collection: &Collection, form: &PasswordForm) -> Result<(), Error> {
     let mut errors = FieldErrors::new();
-    for (name, value) in [("identity", &form.identity), ("password", &form.password)] {
+    let password_max = form::password_chars_max(collection, TEXT_CHARS_MAX);
+    for (name, value, most) in [
+        ("identity", &form.identity, TEXT_CHARS_MAX),
+        ("password", &form.password, password_max),
+    ] {
         if value.is_empty() {
             errors.add(name, FieldError::required());
-        } else if value.chars().count() > TEXT_CHARS_MAX {
-            errors.add(name, form::too_long(TEXT_CHARS_MAX));
+        } else if value.chars().count() > most {
+            errors.add(name, form::too_long(most));
         }
     }
     let fields = identity_fields(collection);

@@ -67,6 +67,9 @@ pub struct Claims {
     pub exp: i64,
     /// The record.
     pub id: CompactString,
+    /// The API key that asked for it; file tokens only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<CompactString>,
     /// The address to move to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_email: Option<String>,
@@ -95,6 +98,7 @@ impl Claims {
             email: None,
             exp: now.as_secs().saturating_add(life),
             id: record.id().into(),
+            key: None,
             new_email: None,
             refreshable: None,
             sid: None,
@@ -165,17 +169,19 @@ fn claims_of(map: &JsonMap) -> Option<Claims> {
         Some(Json::String(text)) if !text.is_empty() => Some(text.clone()),
         _ => None,
     };
-    // A session that cannot be read is none that stands.
-    let sid = match map.get("sid") {
-        None => None,
-        Some(_) => Some(text("sid")?.into()),
+    // A session or key that cannot be read is none that stands.
+    let named = |name: &str| match map.get(name) {
+        None => Some(None),
+        Some(_) => Some(Some(CompactString::from(text(name)?))),
     };
+    let (sid, key) = (named("sid")?, named("key")?);
     Some(Claims {
         collection_id: text("collectionId")?.into(),
         email: text("email"),
         // Without an end a token would live for ever: deliberately refused, though PocketBase takes it.
         exp: map.get("exp")?.as_i64()?,
         id: text("id")?.into(),
+        key,
         new_email: text("newEmail"),
         refreshable: map.get("refreshable").and_then(Json::as_bool),
         sid,

@@ -74,6 +74,16 @@ impl Console {
         drop(out.flush());
     }
 
+    /// Says what whoever typed it should think about; on standard error, so that answers stay what they are.
+    pub(super) fn warn(self, text: &str) {
+        let line = if self.json {
+            json::to_text(&serde_json::json!({ "warning": text }))
+        } else {
+            format!("Warning: {text}")
+        };
+        drop(writeln!(std::io::stderr().lock(), "{line}"));
+    }
+
     /// Says why it failed; the exit code.
     pub(super) fn complain(self, failure: &Failure) -> ExitCode {
         let (Failure::Message(text) | Failure::Taken(text)) = failure;

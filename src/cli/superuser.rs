@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::console::{Console, Failure};
 use super::run::small_runtime;
 use crate::app::App;
-use crate::auth::{fresh_code, static_token};
+use crate::auth::{fresh_code, is_common, static_token};
 use crate::call::{Actor, Call, Identity};
 use crate::config::{Config, Credentials, Superuser};
 use crate::expr::Guard;
@@ -64,6 +64,7 @@ async fn create(console: Console, app: &App, who: Credentials) -> Result<(), Fai
             ("action", "create".into()),
         ],
     );
+    advise(console, &who);
     Ok(())
 }
 
@@ -88,7 +89,15 @@ async fn update(
             ("action", "update".into()),
         ],
     );
+    advise(console, &who);
     Ok(())
+}
+
+/// Names a password that everybody tries first. It is taken all the same.
+fn advise(console: Console, who: &Credentials) {
+    if is_common(&who.password) {
+        console.warn("this is one of the most common passwords, and the first to be guessed");
+    }
 }
 
 async fn delete(console: Console, app: &App, email: &str) -> Result<(), Failure> {
@@ -202,6 +211,7 @@ pub(super) fn call(app: &App) -> Result<Call, Failure> {
         expires: None,
         refreshable: false,
         session: None,
+        key: None,
     };
     Ok(Call::new(Actor::Auth(Arc::new(owner)), app.clock.now()))
 }

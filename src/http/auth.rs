@@ -21,7 +21,11 @@ pub(super) async fn methods(
     At(collection): At<String>,
 ) -> Answer {
     let collection = app.auth.accounts(&collection)?;
-    let methods = Methods::of(&collection).ok_or(Error::NoAccounts)?;
+    let mut methods = Methods::of(&collection).ok_or(Error::NoAccounts)?;
+    if call.query("own") == Some("1") {
+        let by_passkey = app.auth.passkey_accounts(collection.id.as_str()).is_ok();
+        methods = methods.with_passkeys(by_passkey);
+    }
     answer::ordered(&call, &methods)
 }
 
@@ -189,7 +193,8 @@ pub(super) async fn impersonate(
 pub(super) fn mfa_id(call: &Call, form: &Form) -> Result<String, Fault> {
     match call.query("mfaId") {
         Some(id) if !id.is_empty() => Ok(id.to_owned()),
-        Some(_) | None => form.text("mfaId"),
+        // What is no text is no first factor, as in the contract: the form is not refused for it.
+        Some(_) | None => Ok(form.text("mfaId").unwrap_or_default()),
     }
 }
 

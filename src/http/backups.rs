@@ -8,7 +8,7 @@ use axum::body::Body;
 use super::answer::{self, Answer};
 use super::body::Unread;
 use super::error::Fault;
-use super::extract::{At, Superuser};
+use super::extract::{At, InPerson, Superuser};
 use super::files;
 use crate::app::App;
 use crate::call::Call;
@@ -36,7 +36,7 @@ pub(super) async fn create(
 /// `POST /api/backups/upload`: as large as the disk allows.
 pub(super) async fn upload(
     State(app): State<App>,
-    Superuser(_call): Superuser,
+    InPerson(_call): InPerson,
     body: Unread,
 ) -> Answer {
     let files = body.read(u64::MAX).await?.files;
@@ -83,7 +83,7 @@ pub(super) async fn delete(
 /// `POST /api/backups/{key}/restore`
 pub(super) async fn restore(
     State(app): State<App>,
-    Superuser(_call): Superuser,
+    InPerson(_call): InPerson,
     At(key): At<String>,
 ) -> Answer {
     app.backups.restore(&key).await?;

@@ -121,6 +121,12 @@ impl Fault {
         Self::unauthorized().with_message("The request requires valid record authorization token.")
     }
 
+    /// 401 of an API key that stands for nobody.
+    #[must_use]
+    pub fn unknown_key() -> Self {
+        Self::unauthorized().with_message("The API key is unknown, or has ended.")
+    }
+
     /// 400 of a form whose values have wrong types.
     #[must_use]
     pub fn unreadable_form() -> Self {
@@ -341,7 +347,9 @@ impl From<records::Error> for Fault {
             Error::UnknownCollection | Error::UnknownCollectionToWrite => {
                 Self::not_found().with_message(error.to_string())
             }
-            Error::SuperusersFilter(_) => Self::forbidden().with_message(error.to_string()),
+            Error::OutOfScope | Error::SuperusersFilter(_) => {
+                Self::forbidden().with_message(error.to_string())
+            }
             Error::SuperusersOnly(ref refusal) => Self::forbidden()
                 .with_message(error.to_string())
                 .refused(refusal),

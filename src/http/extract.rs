@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::Fault;
 use crate::app::App;
+use crate::auth;
 use crate::call::{Actor, Call, Context};
 use crate::kit::json::JsonMap;
 use crate::kit::limits::FORM_PAIRS_MAX;
@@ -177,6 +178,22 @@ impl FromRequestParts<App> for Superuser {
             Actor::Auth(_) => Fault::forbidden()
                 .with_message("The authorized record is not allowed to perform this action."),
         })
+    }
+}
+
+/// A superuser who signed in: for what would make a key as good as its owner for ever. Keys are answered 403.
+#[derive(Debug)]
+pub struct InPerson(pub Call);
+
+impl FromRequestParts<App> for InPerson {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        let Superuser(call) = Superuser::from_request_parts(parts, app).await?;
+        if call.actor.key().is_some() {
+            return Err(Fault::forbidden().with_message(auth::Error::NoSession.to_string()));
+        }
+        Ok(Self(call))
     }
 }
 

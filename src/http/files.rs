@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use super::answer::{self, Answer};
 use super::error::Fault;
 use super::extract::{At, text};
-use super::layer::Frameable;
+use super::layer::{self, Frameable};
 use crate::app::App;
 use crate::auth;
 use crate::call::{Actor, Call};
@@ -106,10 +106,14 @@ pub(super) async fn download(
 pub(super) async fn bearer(app: &App, call: &Call) -> Result<Actor, Fault> {
     let token = call.query("token").unwrap_or("");
     let actor = app.auth.resolve_file(token, call.now).await?;
-    if actor.is_superuser() && !app.settings.current().admits_superuser(call.client_ip) {
+    let bearer = Call {
+        actor,
+        ..call.clone()
+    };
+    if layer::is_misplaced(app, &bearer) {
         return Ok(Actor::Guest);
     }
-    Ok(actor)
+    Ok(bearer.actor)
 }
 
 /// The thumb, where one is asked for and can be had, else the file; with the name to save it under.

@@ -56,7 +56,7 @@ impl Form {
     pub fn int(&self, name: &str) -> Result<i64, Fault> {
         match self.get(name) {
             None | Some(Json::Null) => Ok(0),
-            Some(Json::Number(n)) => n.as_i64().ok_or_else(Fault::unreadable_form),
+            Some(Json::Number(n)) => whole(n).ok_or_else(Fault::unreadable_form),
             Some(Json::String(text)) if self.from_text => {
                 text.parse().map_err(|_| Fault::unreadable_form())
             }
@@ -115,4 +115,19 @@ impl Form {
             Some(_) => Err(Fault::unreadable_form()),
         }
     }
+}
+
+/// A whole number, also one that was read as a float for its size.
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    const PAST: f64 = 9_223_372_036_854_775_808.0;
+    let float = || {
+        number
+            .as_f64()
+            .filter(|n| n.fract() == 0.0 && n.abs() < PAST)
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole, and within the range of the type"
+    )]
+    number.as_i64().or_else(|| float().map(|n| n as i64))
 }

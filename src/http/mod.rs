@@ -3,6 +3,7 @@
 
 mod account;
 pub mod answer;
+mod api_key;
 mod auth;
 mod authenticator;
 mod backups;
@@ -22,6 +23,7 @@ mod layer;
 mod lenient;
 mod logs;
 mod passkey;
+mod password;
 mod realtime;
 mod records;
 mod server;
@@ -160,6 +162,10 @@ fn routes(app: App) -> Router {
             post(passkey::remove),
         )
         .route(
+            "/api/collections/{collection}/api-keys",
+            post(api_key::create),
+        )
+        .route(
             "/api/collections/{collection}/totp/setup",
             post(authenticator::set_up),
         )
@@ -211,6 +217,7 @@ fn routes(app: App) -> Router {
             "/api/collections/{collection}/confirm-email-change",
             post(account::confirm_email_change),
         )
+        .route("/api/passwords/check", post(password::check))
         .route("/api/backups", get(backups::list).post(backups::create))
         .route("/api/backups/upload", post(backups::upload))
         .route(

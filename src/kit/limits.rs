@@ -90,6 +90,8 @@ pub const FILE_BYTES_DEFAULT: u64 = 5 << 20;
 pub const JSON_BYTES_DEFAULT: u64 = 1 << 20;
 /// Code points of a password whose field has `max` 0 (contract 3.14).
 pub const PASSWORD_CHARS_DEFAULT: u64 = 71;
+/// Bytes of any password, and the largest `max` of a password field; a longer one is refused before it is hashed.
+pub const PASSWORD_BYTES_MAX: u64 = 1_024;
 /// Collections of one import; past it 400 and nothing is imported.
 pub const IMPORT_COLLECTIONS_MAX: usize = 2_000;
 /// Bytes of one compiled pattern of a field; past it the pattern is invalid at save.
@@ -351,6 +353,12 @@ pub const CEREMONY_MILLIS: i64 = 5 * 60 * 1000;
 pub const PASSKEYS_MAX: usize = 20;
 /// Characters of a passkey's name; past it 400.
 pub const PASSKEY_NAME_CHARS_MAX: usize = 100;
+/// API keys of one account; past it 400.
+pub const API_KEYS_MAX: usize = 100;
+/// Characters of an API key's name; past it 400.
+pub const API_KEY_NAME_CHARS_MAX: usize = 100;
+/// Addresses and networks that an API key is listed for; past it 400.
+pub const API_KEY_ADDRESSES_MAX: usize = 50;
 /// Origins that pages with passkeys may stand at; past it 400.
 pub const PASSKEY_ORIGINS_MAX: usize = 20;
 /// Codes that stand in for a lost authenticator.

@@ -9,18 +9,18 @@ use std::net::IpAddr;
 
 use parking_lot::Mutex;
 
+use super::groups::Person;
 use super::roster::Client;
 use super::topic::Topic;
 use crate::call::Actor;
 use crate::kit::limits::{CATCH_UP_MILLIS_MAX, CATCH_UP_STREAMS_MAX};
 use crate::kit::time::Timestamp;
-use crate::schema::{CollectionId, RecordId};
 use crate::store::Position;
 
 /// What a client is known by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Mark {
-    person: (CollectionId, RecordId),
+    person: Person,
     address: IpAddr,
     /// Of the user agent and the topics, only a number is kept: who makes two of them equal fools nobody but himself.
     likeness: u64,
@@ -44,14 +44,14 @@ impl Mark {
         agent: u64,
         topics: impl Iterator<Item = &'t Topic>,
     ) -> Option<Self> {
-        let record = actor.record()?;
+        let person = Person::of(actor)?;
         let mut texts: Vec<&str> = topics.map(|topic| topic.text.as_str()).collect();
         if texts.is_empty() {
             return None;
         }
         texts.sort_unstable();
         Some(Self {
-            person: (record.collection().id.clone(), RecordId::new(record.id())),
+            person,
             address,
             likeness: likeness(&(agent, texts)),
         })
@@ -118,10 +118,15 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::{CollectionId, RecordId};
 
     fn mark(id: &str) -> Mark {
         Mark {
-            person: (CollectionId::new("users"), RecordId::new(id)),
+            person: Person {
+                collection: CollectionId::new("users"),
+                record: RecordId::new(id),
+                key: None,
+            },
             address: IpAddr::from([10, 0, 0, 1]),
             likeness: 7,
         }

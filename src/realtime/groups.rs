@@ -30,7 +30,35 @@ pub(super) enum Class {
     /// Everybody for whom what the rule reads of the caller has these values.
     Like(CompactString),
     /// One identity alone: what it sees may differ from what anybody else sees.
-    One(Option<(CollectionId, RecordId)>),
+    One(Option<Person>),
+}
+
+/// Who a connection is: a record, and the key that stands for it if it is one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Person {
+    pub(super) collection: CollectionId,
+    pub(super) record: RecordId,
+    /// Id of the key.
+    pub(super) key: Option<CompactString>,
+}
+
+impl Person {
+    /// That of a signed-in connection.
+    pub(super) fn of(actor: &Actor) -> Option<Self> {
+        let record = actor.record()?;
+        Some(Self {
+            collection: record.collection().id.clone(),
+            record: RecordId::new(record.id()),
+            key: actor.key().map(|key| key.id.clone()),
+        })
+    }
+}
+
+impl Class {
+    /// That of `actor` alone.
+    pub(super) fn one(actor: &Actor) -> Self {
+        Self::One(Person::of(actor))
+    }
 }
 
 /// Subscribers judged and served together.

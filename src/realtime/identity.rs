@@ -10,6 +10,7 @@ use super::frame;
 use super::hub::Inner;
 use super::judge::{self, Refusal};
 use super::roster::Roster;
+use crate::auth::{key_id, present_key};
 use crate::call::{Actor, Identity};
 use crate::expr::Catalog;
 use crate::kit::time::Timestamp;
@@ -29,12 +30,14 @@ pub(super) fn present(tx: &ReadTx<'_>, actor: &Actor, now: Timestamp) -> Result<
     let Some(collection) = tx.catalog().by_id(&known.collection().id) else {
         return Ok(Actor::Guest);
     };
-    if secret(collection) != secret(known.collection()) {
+    if identity.key.is_none() && secret(collection) != secret(known.collection()) {
         return Ok(Actor::Guest);
     }
     Ok(match tx.find(collection, known.id())? {
         Some(record)
-            if record.text("tokenKey") == known.text("tokenKey")
+            // Keys outlive a change of the token key.
+            if identity.key.is_none()
+                && record.text("tokenKey") == known.text("tokenKey")
                 && session_stands(tx, identity)? =>
         {
             Actor::Auth(Arc::new(Identity {
@@ -42,7 +45,29 @@ pub(super) fn present(tx: &ReadTx<'_>, actor: &Actor, now: Timestamp) -> Result<
                 ..(**identity).clone()
             }))
         }
-        Some(_) | None => Actor::Guest,
+        Some(record) => with_present_key(tx, identity, record, now)?,
+        None => Actor::Guest,
+    })
+}
+
+/// The identity that the key of `identity` gives now: nobody's, where there is no key or it has ended.
+fn with_present_key(
+    tx: &ReadTx<'_>,
+    identity: &Identity,
+    record: Record,
+    now: Timestamp,
+) -> Result<Actor, StoreError> {
+    let Some(id) = key_id(identity) else {
+        return Ok(Actor::Guest);
+    };
+    Ok(match present_key(tx, id, &record, now)? {
+        Some((key, expires)) => Actor::Auth(Arc::new(Identity {
+            record,
+            expires,
+            key: Some(Arc::new(key)),
+            ..identity.clone()
+        })),
+        None => Actor::Guest,
     })
 }
 
@@ -94,7 +119,10 @@ impl Inner {
                 continue;
             };
             match after {
-                Some(after) if after.text("tokenKey") == before.text("tokenKey") => {
+                Some(after)
+                    if identity.key.is_some()
+                        || after.text("tokenKey") == before.text("tokenKey") =>
+                {
                     let newer = Identity {
                         record: (**after).clone(),
                         ..(*identity).clone()
@@ -125,13 +153,27 @@ impl Inner {
         }
     }
 
+    /// A key changed or ended: its connections reach as far as it now does, or become guests.
+    pub(super) fn follow_key(&self, roster: &mut Roster, row: &Record, tx: &ReadTx<'_>) {
+        let collection = CollectionId::new(row.text("collectionRef"));
+        for id in roster.signed_in_as(&collection, row.text("recordRef")) {
+            let Some(actor) = roster.client(&id).map(|client| client.actor.clone()) else {
+                continue;
+            };
+            if actor.key().is_some_and(|key| key.id == row.id()) {
+                self.follow_one(roster, tx, &id, &actor);
+            }
+        }
+    }
+
     /// Collections changed: whoever signed in to one whose secret changed, or that is gone, becomes a guest.
     pub(super) fn follow_schema(&self, roster: &mut Roster, catalog: &Arc<Catalog>) {
         let dead = signed_in(roster)
-            .filter(|(_, record)| {
+            .filter(|(id, record)| {
+                let by_key = roster.client(id).is_some_and(|c| c.actor.key().is_some());
                 catalog
                     .by_id(&record.collection().id)
-                    .is_none_or(|now| secret(now) != secret(record.collection()))
+                    .is_none_or(|now| !by_key && secret(now) != secret(record.collection()))
             })
             .map(|(id, _)| id)
             .collect::<Vec<_>>();
@@ -143,26 +185,31 @@ impl Inner {
 
     /// Anything may have changed: every identity is read again.
     pub(super) fn follow_all(&self, roster: &mut Roster, tx: &ReadTx<'_>) {
-        let now = self.clock.now();
         let ids: Vec<ClientId> = signed_in(roster).map(|(id, _)| id).collect();
         for id in ids {
             let Some(actor) = roster.client(&id).map(|client| client.actor.clone()) else {
                 continue;
             };
-            match present(tx, &actor, now) {
-                Ok(actor @ Actor::Auth(_)) => {
-                    self.channels.follow(&id, &actor);
-                    roster.set_actor(tx.catalog(), &id, actor);
-                }
-                Ok(Actor::Guest) => self.sign_out(roster, &id),
-                Err(error) => {
-                    // Whoever cannot be proven is nobody.
-                    tracing::warn!(%error, "realtime: an identity could not be read");
-                    self.sign_out(roster, &id);
-                }
-            }
+            self.follow_one(roster, tx, &id, &actor);
         }
         self.regroup(roster, tx.catalog());
+    }
+
+    /// Reads anew who a connection is.
+    fn follow_one(&self, roster: &mut Roster, tx: &ReadTx<'_>, id: &ClientId, actor: &Actor) {
+        match present(tx, actor, self.clock.now()) {
+            Ok(actor @ Actor::Auth(_)) => {
+                self.channels.follow(id, &actor);
+                roster.set_actor(tx.catalog(), id, actor);
+                self.live.changed(id);
+            }
+            Ok(Actor::Guest) => self.sign_out(roster, id),
+            Err(error) => {
+                // Whoever cannot be proven is nobody.
+                tracing::warn!(%error, "realtime: an identity could not be read");
+                self.sign_out(roster, id);
+            }
+        }
     }
 
     fn regroup(&self, roster: &mut Roster, catalog: &Arc<Catalog>) {

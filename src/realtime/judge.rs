@@ -10,7 +10,8 @@ use super::topic::Topic;
 use crate::call::{Actor, Call, Context};
 use crate::expr::{Catalog, Filter, Guard, Reach, RuleState, Settled};
 use crate::kit::time::Timestamp;
-use crate::schema::{Action, Collection, Record, RecordId};
+use crate::records::access;
+use crate::schema::{Action, Collection, Record};
 use crate::store::{ReadTx, StoreError};
 
 /// Why a subscription is refused, with the status and words that a list request would get.
@@ -20,6 +21,8 @@ pub enum Refusal {
     UnknownCollection,
     /// The rule is locked.
     Locked,
+    /// The API key does not reach that far.
+    OutOfScope,
     /// The filter is not for this caller.
     ForbiddenFilter,
     /// The filter, or the rule, cannot be used.
@@ -32,7 +35,7 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::UnknownCollection => 404,
-            Self::Locked | Self::ForbiddenFilter => 403,
+            Self::Locked | Self::OutOfScope | Self::ForbiddenFilter => 403,
             Self::BadFilter => 400,
         }
     }
@@ -43,6 +46,7 @@ impl Refusal {
         match self {
             Self::UnknownCollection => "Missing collection context.",
             Self::Locked => "Only superusers can perform this action.",
+            Self::OutOfScope => "The API key does not allow this action.",
             Self::ForbiddenFilter => "Only superusers can filter by @request and @collection.",
             Self::BadFilter => "Something went wrong while processing your request.",
         }
@@ -98,7 +102,10 @@ fn combined(
     } else {
         Action::List
     };
-    let rule = if actor.is_superuser() {
+    if !actor.may(collection, action) {
+        return Err(Refusal::OutOfScope);
+    }
+    let rule = if actor.is_above_rules() {
         None
     } else {
         match catalog.rule(collection, action) {
@@ -126,6 +133,10 @@ fn combined(
     let filter = catalog
         .filter(collection, text, guard)
         .map_err(|_| Refusal::BadFilter)?;
+    if actor.scoped_key().is_some() {
+        access::within_reach(catalog, actor, filter.footprint())
+            .map_err(|_| Refusal::OutOfScope)?;
+    }
     Ok(Some(match rule {
         Some(rule) => rule.and(&filter),
         None => filter,
@@ -186,13 +197,10 @@ fn class(
     }
     // An auth record shows its e-mail to its owner, and an expanded record may be one.
     let by_person = collection.is_none_or(|collection| collection.is_auth())
-        || !topic.options.query("expand").is_empty();
+        || !topic.options.query("expand").is_empty()
+        || actor.scoped_key().is_some();
     if by_person || follows || actor.is_superuser() {
-        return Class::One(
-            actor
-                .record()
-                .map(|record| (record.collection().id.clone(), RecordId::new(record.id()))),
-        );
+        return Class::one(actor);
     }
     match verdict {
         Verdict::Nothing => Class::Like(CompactString::const_new("-")),

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::client::{ClientId, Transport};
 use super::comeback::Mark;
 use super::frame;
+use super::groups::Person;
 use super::hub::{Error, Hub, Inner};
 use super::roster::{Client, Past, Roster};
 use super::topic::Topic;
@@ -152,8 +153,5 @@ impl Inner {
 }
 
 fn same_person(a: &Actor, b: &Actor) -> bool {
-    match (a.record(), b.record()) {
-        (Some(a), Some(b)) => a.collection().id == b.collection().id && a.id() == b.id(),
-        _ => false,
-    }
+    Person::of(a).is_some_and(|a| Person::of(b) == Some(a))
 }

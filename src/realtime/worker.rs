@@ -12,6 +12,7 @@ use super::hub::{Error, Inner};
 use super::ring::Taken;
 use super::stats;
 use crate::records::account::SESSIONS;
+use crate::schema::system::API_KEYS;
 use crate::store::{Change, ChangeKind, Position, Snapshot, Store, StoreError};
 
 /// How long the hub sleeps at most: the delay until a token that ran out is noticed on a quiet connection.
@@ -211,6 +212,11 @@ impl Inner {
             }
             ChangeKind::Delete { before } if before.collection().name == SESSIONS => {
                 self.follow_session(&mut roster, before);
+            }
+            ChangeKind::Update { before, .. } | ChangeKind::Delete { before }
+                if before.collection().name == API_KEYS =>
+            {
+                self.follow_key(&mut roster, before, scene.after);
             }
             ChangeKind::Create { .. } | ChangeKind::Update { .. } | ChangeKind::Delete { .. } => {}
         }

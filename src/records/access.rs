@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Error;
 use super::refusal::{Refusal, rule_name};
-use crate::call::{Call, Context};
+use crate::call::{Actor, Call, Context};
 use crate::expr::{Catalog, Filter, RuleState};
 use crate::schema::{Action, Collection, CollectionId};
 use crate::store::{ReadTx, Select};
@@ -34,14 +34,18 @@ pub fn collection<'c>(
 /// What the caller may reach by `action`.
 ///
 /// # Errors
-/// [`Error::SuperusersOnly`] when the rule is null and the caller is none.
+/// [`Error::OutOfScope`] past the reach of an API key, [`Error::SuperusersOnly`] when the rule is null and the caller is
+/// none.
 pub fn gate(
     catalog: &Catalog,
     call: &Call,
     collection: &Collection,
     action: Action,
 ) -> Result<Gate, Error> {
-    if call.actor.is_superuser() {
+    if !call.actor.may(collection, action) {
+        return Err(Error::OutOfScope);
+    }
+    if call.actor.is_above_rules() {
         return Ok(Gate::Open);
     }
     match catalog.rule(collection, action) {
@@ -53,6 +57,22 @@ pub fn gate(
         RuleState::Bound(filter) => Ok(Gate::Where(filter)),
         RuleState::Broken(error) => Ok(Gate::Broken(error.to_string())),
     }
+}
+
+/// Refuses what would tell a key of records that it may not list: a filter or a sort that reads them.
+///
+/// # Errors
+/// [`Error::OutOfScope`].
+pub fn within_reach(
+    catalog: &Catalog,
+    actor: &Actor,
+    read: impl IntoIterator<Item = CollectionId>,
+) -> Result<(), Error> {
+    let all = read.into_iter().all(|id| {
+        let collection = catalog.by_id(&id);
+        collection.is_some_and(|collection| actor.may(collection, Action::List))
+    });
+    if all { Ok(()) } else { Err(Error::OutOfScope) }
 }
 
 impl Gate {

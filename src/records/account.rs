@@ -10,6 +10,7 @@ use super::system::REFERENCE_COLLECTIONS;
 use crate::call::Call;
 use crate::expr::Guard;
 use crate::kit::value::Value;
+use crate::schema::system::API_KEYS;
 use crate::schema::{Collection, Field, FieldError, FieldErrors, FieldKind, Record};
 use crate::store::{ReadTx, WriteTx};
 
@@ -30,7 +31,7 @@ pub fn manages(
     collection: &Collection,
     judge: impl FnOnce(&crate::expr::Filter) -> Result<bool, Error>,
 ) -> Result<bool, Error> {
-    if call.actor.is_superuser() {
+    if call.actor.is_above_rules() {
         return Ok(true);
     }
     let rule = collection.auth().and_then(|o| o.manage_rule.as_deref());
@@ -191,6 +192,20 @@ pub fn before_update(
 /// The store's own.
 pub fn disown(tx: &mut WriteTx<'_>, call: &Call, account: &Record) -> Result<(), Error> {
     for name in REFERENCE_COLLECTIONS {
+        for record in owned(tx, name, account)? {
+            remove::remove(tx, call, &record, &mut remove::Gone::default())?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the ways in that PocketBase does not have: for the day when an address is proven by a mail that also ends the
+/// password. Who registered it in advance keeps none of them.
+///
+/// # Errors
+/// The store's own.
+pub fn end_planted(tx: &mut WriteTx<'_>, call: &Call, account: &Record) -> Result<(), Error> {
+    for name in [API_KEYS, "_passkeys", "_totps"] {
         for record in owned(tx, name, account)? {
             remove::remove(tx, call, &record, &mut remove::Gone::default())?;
         }

@@ -63,7 +63,10 @@ fn one(
                 .find(|password| password.field == index);
             Ok(typed
                 .filter(|password| !password.generated)
-                .and_then(|password| options.validate_plain(&password.plain))
+                .and_then(|password| {
+                    let common = || password.common.then(FieldError::common_password);
+                    options.validate_plain(&password.plain).or_else(common)
+                })
                 .or_else(|| field.validate(value, &Check { before })))
         }
         _ => Ok(field.validate(value, &Check { before })),

@@ -50,6 +50,8 @@ pub struct NewPassword {
     pub hash: Option<CompactString>,
     /// Whether nobody typed it: it need not look as people's passwords must.
     pub generated: bool,
+    /// Whether it is one of those that the collection refuses.
+    pub common: bool,
 }
 
 /// How one key acts on its field.
@@ -82,7 +84,7 @@ impl Draft {
     /// so that neither rules nor the record ever meet them; keys of automatic dates act on nothing.
     #[must_use]
     pub fn new(collection: &Arc<Collection>, call: &Call, submission: Submission) -> Self {
-        let superuser = call.actor.is_superuser();
+        let superuser = call.actor.is_above_rules();
         let mut draft = Self {
             collection: Arc::clone(collection),
             edits: Vec::new(),
@@ -149,6 +151,7 @@ impl Draft {
                     plain: CompactString::from(plain.text_or_empty()),
                     hash: None,
                     generated: false,
+                    common: false,
                 });
             }
             _ if modifier == Modifier::Set => {
@@ -266,6 +269,7 @@ impl Draft {
             plain,
             hash: None,
             generated: true,
+            common: false,
         });
     }
 

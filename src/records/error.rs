@@ -20,6 +20,9 @@ pub enum Error {
     /// 403: the rule is null.
     #[error("Only superusers can perform this action.")]
     SuperusersOnly(Box<Refusal>),
+    /// 403: the rule might allow it, the API key does not.
+    #[error("The API key does not allow this action.")]
+    OutOfScope,
     /// 403: a client's filter or sort holds one of the words of superusers.
     #[error("Only superusers can filter by {0}.")]
     SuperusersFilter(&'static str),

@@ -67,7 +67,7 @@ impl Walk<'_> {
         let rule = collection
             .auth()
             .and_then(|options| options.manage_rule.as_deref())
-            .filter(|rule| !rule.is_empty() && !self.call.actor.is_superuser());
+            .filter(|rule| !rule.is_empty() && !self.call.actor.is_above_rules());
         if let Some(rule) = rule
             && let Ok(filter) = self.catalog.filter(collection, rule, Guard::Trusted)
         {

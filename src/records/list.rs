@@ -179,6 +179,11 @@ fn bind(
     } else {
         Some(catalog.sort(collection, &query.sort, guard).map_err(bad)?)
     };
+    if call.actor.scoped_key().is_some() {
+        let read = asked.iter().flat_map(Filter::footprint);
+        let sorted = sort.iter().flat_map(Sort::footprint);
+        access::within_reach(catalog, &call.actor, read.chain(sorted))?;
+    }
     let asked = match (asked, sort.as_ref().and_then(Sort::restriction)) {
         (Some(asked), Some(restriction)) => Some(asked.and(restriction)),
         (asked, restriction) => asked.or_else(|| restriction.cloned()),

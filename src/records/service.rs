@@ -14,7 +14,7 @@ use super::explain::{Explained, Question};
 use super::proof::Blindly;
 use super::remove::Gone;
 use super::{Error, access, create, explain, list, remove, update, view};
-use crate::auth::{Passwords, Throttle};
+use crate::auth::{Passwords, Throttle, is_common};
 use crate::call::Call;
 use crate::files::{Files, Pending};
 use crate::kit::limits::{
@@ -22,6 +22,7 @@ use crate::kit::limits::{
     GUESS_CLIENTS_MAX, GUESS_DELAY_MILLIS_MAX, GUESS_WINDOW_MILLIS, JSON_BYTES_DEFAULT,
     WRITE_ALONE_SECS_MAX,
 };
+use crate::ops::Settings;
 use crate::schema::{Action, Collection, FieldKind, Record};
 use crate::store::{Store, StoreError, WriteTx};
 
@@ -32,18 +33,27 @@ pub struct Records {
     passwords: Passwords,
     throttle: Throttle,
     files: Files,
+    settings: Settings,
     guesses: Arc<Guesses>,
 }
 
 impl Records {
-    /// Over a store, with the pool that hashes passwords, the counts of failures to prove one, and the place of files.
+    /// Over a store, with the pool that hashes passwords, the counts of failures to prove one, the place of files, and
+    /// what is demanded of passwords.
     #[must_use]
-    pub fn new(store: Store, passwords: Passwords, throttle: Throttle, files: Files) -> Self {
+    pub fn new(
+        store: Store,
+        passwords: Passwords,
+        throttle: Throttle,
+        files: Files,
+        settings: Settings,
+    ) -> Self {
         Self {
             store,
             passwords,
             throttle,
             files,
+            settings,
             guesses: Arc::default(),
         }
     }
@@ -334,8 +344,11 @@ impl Records {
     }
 
     pub(super) async fn hash(&self, draft: &mut Draft) -> Result<(), Error> {
+        let settings = self.settings.current();
+        let refuses = settings.passwords.refuses_common(draft.collection());
         for password in &mut draft.passwords {
             if !password.plain.is_empty() {
+                password.common = refuses && !password.generated && is_common(&password.plain);
                 let hash = self.passwords.hash(&password.plain).await?;
                 password.hash = Some(hash.into());
             }

@@ -5,6 +5,7 @@ use super::remove::{self, Gone};
 use crate::call::Call;
 use crate::kit::value::Value;
 use crate::schema::provider::is_provider;
+use crate::schema::system::API_KEYS;
 use crate::schema::{CollectionId, FieldError, FieldErrors, Record};
 use crate::store::{ReadTx, WriteTx};
 
@@ -12,7 +13,8 @@ use crate::store::{ReadTx, WriteTx};
 pub const INSTALLER_EMAIL: &str = "__pbinstaller@example.com";
 
 /// Collections whose rows belong to an account by `collectionRef` and `recordRef`.
-pub(super) const REFERENCE_COLLECTIONS: [&str; 7] = [
+pub(super) const REFERENCE_COLLECTIONS: [&str; 8] = [
+    API_KEYS,
     "_authOrigins",
     "_externalAuths",
     "_mfas",

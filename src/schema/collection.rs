@@ -36,6 +36,29 @@ pub enum Action {
     Delete,
 }
 
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::List,
+        Self::View,
+        Self::Create,
+        Self::Update,
+        Self::Delete,
+    ];
+
+    /// As API keys name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::View => "view",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 /// The five API rules as their owner wrote them: `None` is locked (superusers only), empty text is public.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Rules {

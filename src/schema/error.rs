@@ -56,6 +56,15 @@ impl FieldError {
         .with("max", max)
     }
 
+    /// A password that everybody tries first.
+    #[must_use]
+    pub fn common_password() -> Self {
+        Self::new(
+            "validation_common_password",
+            "This is one of the most common passwords. Choose another one.",
+        )
+    }
+
     /// `validation_not_unique`, "Value must be unique."
     #[must_use]
     pub fn not_unique() -> Self {

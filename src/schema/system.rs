@@ -7,8 +7,8 @@ use super::collection::{
     OAuth2Options, OtpOptions, PasswordAuth, Rules, TokenOptions, ViewOptions,
 };
 use super::field::{
-    AutodateOptions, DateOptions, DomainOptions, Field, FieldKind, FileOptions, NumberOptions,
-    PasswordOptions, Pattern, TextOptions,
+    AutodateOptions, DateOptions, DomainOptions, Field, FieldKind, FileOptions, JsonOptions,
+    NumberOptions, PasswordOptions, Pattern, TextOptions,
 };
 use super::templates;
 use crate::kit::id;
@@ -285,7 +285,9 @@ pub fn fresh(now: Timestamp) -> Vec<Collection> {
 }
 
 /// Names of the system collections that PocketBase does not have.
-pub const OWN: [&str; 3] = ["_passkeys", "_sessions", "_totps"];
+pub const OWN: [&str; 4] = [API_KEYS, "_passkeys", "_sessions", "_totps"];
+/// Keys for machines.
+pub const API_KEYS: &str = "_apiKeys";
 
 /// Whether a collection is one that PocketBase does not have.
 #[must_use]
@@ -334,12 +336,37 @@ pub fn own(now: Timestamp) -> Vec<Collection> {
         &["CREATE UNIQUE INDEX `idx_totps_record` ON `_totps` (collectionRef, recordRef)"],
         false,
     );
-    let mut collections = vec![passkeys, sessions(), totps];
+    let mut collections = vec![api_keys(secret("hash")), passkeys, sessions(), totps];
     for collection in &mut collections {
         collection.created = now.to_text();
         collection.updated = now.to_text();
     }
     collections
+}
+
+/// `hash` is the field that no value leaves by.
+fn api_keys(hash: Field) -> Collection {
+    let text = |name: &str| Field::new(name, FieldKind::Text(TextOptions::default()));
+    let date = |name: &str| Field::new(name, FieldKind::Date(DateOptions::default()));
+    let json = |name: &str| Field::new(name, FieldKind::Json(JsonOptions::default()));
+    owned(
+        API_KEYS,
+        vec![
+            text("name"),
+            text("prefix"),
+            hash,
+            Field::new("superuser", FieldKind::Bool),
+            json("scopes"),
+            json("addresses"),
+            date("expires"),
+            date("lastUsed"),
+        ],
+        &[
+            "CREATE UNIQUE INDEX `idx_apiKeys_prefix` ON `_apiKeys` (prefix)",
+            "CREATE INDEX `idx_apiKeys_collectionRef_recordRef` ON `_apiKeys` (collectionRef, recordRef)",
+        ],
+        true,
+    )
 }
 
 fn sessions() -> Collection {

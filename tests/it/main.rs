@@ -10,6 +10,7 @@
 mod support;
 
 mod account;
+mod api_keys;
 mod architecture;
 mod auth;
 mod authenticator;

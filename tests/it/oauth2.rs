@@ -419,6 +419,43 @@ fn one_account_takes_one_person_of_a_provider() {
 }
 
 #[test]
+fn only_a_sign_in_of_ones_own_links_a_person() {
+    let world = World::new();
+    let (t, sue) = (&world.t, world.t.superuser());
+    let here = t.signed_in("members", "here@example.com");
+    let lent = sue.post(
+        &format!("/api/collections/members/impersonate/{}", here.id),
+        &json!({}),
+    );
+    let lent = lent.ok()["token"].as_str().unwrap().to_owned();
+    let files = here.post("/api/files/token", &json!({})).ok()["token"].clone();
+    let wish = json!({"name": "key", "password": "1234567890", "scopes": {"members": "*"}});
+    let key = here.post("/api/collections/members/api-keys", &wish).ok()["key"].clone();
+    let elsewhere = t.user("ann");
+    for (n, token) in [
+        lent.as_str(),
+        files.as_str().unwrap(),
+        key.as_str().unwrap(),
+        elsewhere.token(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world
+            .provider
+            .visitor(&json!({"sub": format!("person {n}")}));
+        let answer = world.come(&t.guest().with_token(token), json!({}));
+        // Whoever comes is somebody new, or nobody: never who the token is of.
+        if answer.status == 200 {
+            assert_ne!(answer.json()["record"]["id"], here.id.as_str(), "{n}");
+        }
+    }
+    world.provider.visitor(&json!({"sub": "the right one"}));
+    let linked = world.come(&here, json!({})).ok();
+    assert_eq!(linked["record"]["id"], here.id.as_str());
+}
+
+#[test]
 fn a_person_who_comes_many_times_at_once_gets_one_account() {
     let world = World::new();
     for claims in [ann(), json!({"sub": "quiet"})] {

@@ -191,3 +191,42 @@ fn limits_count_exactly_and_survive_unrelated_changes() {
     t.clock.advance(std::time::Duration::from_secs(60));
     assert_eq!(guest.get("/api/health").status, 200);
 }
+
+#[test]
+fn common_passwords_are_refused_where_the_settings_say_so() {
+    let t = TestApp::new();
+    let (sue, guest) = (t.superuser(), t.guest());
+    let new = |n: usize, password: &str| {
+        let body = json!({"email": format!("p{n}@example.com"), "password": password, "passwordConfirm": password});
+        guest.post("/api/collections/users/records", &body)
+    };
+    let made = new(1, "iloveyou").ok();
+    let on = json!({"passwords": {"refuseCommon": ["users"]}});
+    sue.patch("/api/settings", &on).ok();
+
+    let refused = new(2, "password");
+    assert_eq!(refused.code("password"), "validation_common_password");
+    new(3, "an uncommon one").ok();
+    let path = format!(
+        "/api/collections/users/records/{}",
+        made["id"].as_str().unwrap()
+    );
+    let change = json!({"password": "princess", "passwordConfirm": "princess"});
+    assert_eq!(
+        sue.patch(&path, &change).code("password"),
+        "validation_common_password"
+    );
+    sue.patch(&path, &json!({"name": "still there"})).ok();
+    let signed_in = json!({"identity": "p1@example.com", "password": "iloveyou"});
+    guest
+        .post("/api/collections/users/auth-with-password", &signed_in)
+        .ok();
+
+    let check = |password: &str| {
+        let body = json!({ "password": password });
+        sue.post("/api/passwords/check", &body).ok()["common"].clone()
+    };
+    assert_eq!(check("iloveyou"), true);
+    assert_eq!(check("an uncommon one"), false);
+    assert_eq!(guest.post("/api/passwords/check", &json!({})).status, 401);
+}

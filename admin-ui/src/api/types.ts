@@ -139,6 +139,7 @@ export interface AuthMethods {
   password: { enabled: boolean; identityFields: string[] };
   otp: { enabled: boolean; duration: number };
   mfa: { enabled: boolean; duration: number };
+  passkey?: { enabled: boolean };
 }
 
 export interface LogLine {

@@ -343,6 +343,7 @@ impl World {
                 expires: None,
                 refreshable: true,
                 session: None,
+                key: None,
             }))
         });
         let mut call = Call::new(actor, NOW);

@@ -16,6 +16,7 @@ use tower_service::Service;
 use super::headers::{self, Frameable};
 use super::{cors, limits, log, www};
 use crate::app::App;
+use crate::auth::{is_key, is_misplaced_key};
 use crate::call::Call;
 use crate::http::body;
 use crate::http::error::Fault;
@@ -119,15 +120,21 @@ fn spelt_plainly(uri: &Uri) -> Option<Uri> {
     out.parse().ok()
 }
 
-/// Whether a superuser comes from where settings allow none.
-pub(in crate::http) fn is_misplaced_superuser(app: &App, call: &Call) -> bool {
-    call.actor.is_superuser() && !app.settings.current().admits_superuser(call.client_ip)
+/// Whether a superuser comes from where settings allow none, or a key from where it is not good.
+pub(in crate::http) fn is_misplaced(app: &App, call: &Call) -> bool {
+    let settings = app.settings.current();
+    (call.actor.is_above_rules() && !settings.admits_superuser(call.client_ip))
+        || is_misplaced_key(call.actor.key(), call.client_ip)
 }
 
 /// Why a request goes no further, whatever its handler would say.
 fn refusal(app: &App, call: &Call, parts: &Parts) -> Option<Fault> {
-    if is_misplaced_superuser(app, call) {
-        return Some(Fault::forbidden().caused_by("superuser from an address not listed"));
+    if is_misplaced(app, call) {
+        return Some(Fault::forbidden().caused_by("superuser or key from an address not listed"));
+    }
+    // A bad token is a guest's by contract; a machine whose key has ended should not take a guest's view for its own.
+    if call.actor.record().is_none() && is_key(extract::token(&parts.headers)) {
+        return Some(Fault::unknown_key());
     }
     if !limits::admits(app, call, parts) {
         return Some(Fault::too_many_requests());

@@ -8,6 +8,6 @@ mod limits;
 mod log;
 mod www;
 
-pub(super) use around::{is_misplaced_superuser, respond};
+pub(super) use around::{is_misplaced, respond};
 pub(super) use cors::allowed_origin;
 pub(super) use headers::Frameable;

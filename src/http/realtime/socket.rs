@@ -384,8 +384,8 @@ impl Session {
             now,
             ..self.call.clone()
         };
-        if layer::is_misplaced_superuser(&self.app, &call) {
-            return Err(Fault::forbidden().caused_by("superuser from an address not listed"));
+        if layer::is_misplaced(&self.app, &call) {
+            return Err(Fault::forbidden().caused_by("superuser or key from an address not listed"));
         }
         let shown = self.app.store.read_now(|tx| view::own(tx, &call, record))?;
         self.app

@@ -6,6 +6,7 @@ mod document;
 mod merge;
 mod outgoing;
 mod passkeys;
+mod passwords;
 pub mod probe;
 mod realtime;
 mod service;
@@ -16,3 +17,4 @@ pub use document::{
 };
 pub use realtime::{ChannelRules, Realtime, fits, is_channel_name};
 pub use service::{InForce, Settings};
+pub(crate) use validate::network;

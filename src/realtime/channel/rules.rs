@@ -141,6 +141,10 @@ impl Gate {
         if actor.is_superuser() {
             return Some(true);
         }
+        // The scopes of keys speak of collections: of channels they give none.
+        if actor.scoped_key().is_some() {
+            return Some(false);
+        }
         match self {
             Self::Locked => Some(false),
             Self::Open => Some(true),

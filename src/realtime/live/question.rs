@@ -14,7 +14,6 @@ use crate::realtime::judge;
 use crate::records::expand::Paths;
 use crate::records::list::{self, Bound};
 use crate::records::{self, Footprint};
-use crate::schema::RecordId;
 
 /// What a client asks to be kept true, word for word.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -170,14 +169,11 @@ impl Meaning {
         // An auth record shows its e-mail to its owner, and an expanded record may be one.
         if by_path
             || self.bound.collection.is_auth()
+            || actor.scoped_key().is_some()
             || !self.paths.is_empty()
             || actor.is_superuser()
         {
-            return Class::One(
-                actor
-                    .record()
-                    .map(|record| (record.collection().id.clone(), RecordId::new(record.id()))),
-            );
+            return Class::one(actor);
         }
         Class::Like(judge::values(actor, &fields))
     }

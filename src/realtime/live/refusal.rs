@@ -24,7 +24,7 @@ impl Refusal {
     pub(super) fn of(error: &Error) -> Self {
         match error {
             Error::UnknownCollection => Self::new(404, error.to_string()),
-            Error::SuperusersOnly(_) | Error::SuperusersFilter(_) => {
+            Error::SuperusersOnly(_) | Error::OutOfScope | Error::SuperusersFilter(_) => {
                 Self::new(403, error.to_string())
             }
             Error::TooLarge => Self::too_large(),

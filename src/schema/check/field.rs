@@ -4,7 +4,7 @@ use super::collection::World;
 use super::limit::{
     SAFE_INT, below, length, must_be_blank, outside, required_length, required_within, via, word,
 };
-use crate::kit::limits::PASSWORD_CHARS_DEFAULT;
+use crate::kit::limits::PASSWORD_BYTES_MAX;
 use crate::schema::collection::Collection;
 use crate::schema::error::{FieldError, FieldErrors};
 use crate::schema::field::{
@@ -262,7 +262,7 @@ fn check_target(
 }
 
 fn check_password(options: &PasswordOptions, add: &mut Add<'_>) {
-    let most = PASSWORD_CHARS_DEFAULT.cast_signed();
+    let most = PASSWORD_BYTES_MAX.cast_signed();
     add("min", outside(options.min, 1, most));
     add("max", outside(options.max, options.min, most));
     add("cost", outside(options.cost, 4, 31));

@@ -4,7 +4,7 @@ use super::{
     DateOptions, EditorOptions, Field, FieldKind, PasswordOptions, RelationOptions, SelectOptions,
     email, geo_point, json, list, number, parse_date, text, url,
 };
-use crate::kit::limits::{EDITOR_BYTES_DEFAULT, PASSWORD_CHARS_DEFAULT};
+use crate::kit::limits::{EDITOR_BYTES_DEFAULT, PASSWORD_BYTES_MAX, PASSWORD_CHARS_DEFAULT};
 use crate::kit::time::Timestamp;
 use crate::kit::value::Value;
 use crate::schema::error::FieldError;
@@ -63,7 +63,7 @@ impl PasswordOptions {
         if plain.is_empty() {
             return None;
         }
-        if Self::is_past_hashing(plain) {
+        if self.is_past_hashing(plain) {
             return Some(FieldError::invalid());
         }
         let chars = i64::try_from(plain.chars().count()).unwrap_or(i64::MAX);
@@ -73,11 +73,7 @@ impl PasswordOptions {
                 format!("Must be at least {} character(s).", self.min),
             ));
         }
-        let max = if self.max > 0 {
-            self.max
-        } else {
-            PASSWORD_CHARS_DEFAULT.cast_signed()
-        };
+        let max = self.chars_max();
         if chars > max {
             return Some(FieldError::new(
                 "validation_max_text_constraint",
@@ -93,12 +89,27 @@ impl PasswordOptions {
         None
     }
 
-    /// Whether a password has more bytes than bcrypt takes: the bound holds for every hash, so that what one server
-    /// accepts the other does too.
+    /// Whether a password has more bytes than are hashed: what bcrypt takes, for every hash, so that what one server
+    /// accepts the other does too. Who sets a larger `max` than PocketBase takes wants more.
     #[must_use]
-    pub fn is_past_hashing(plain: &str) -> bool {
-        const HASHED_BYTES_MAX: usize = 72;
-        plain.len() > HASHED_BYTES_MAX
+    pub fn is_past_hashing(&self, plain: &str) -> bool {
+        const HASHED_BYTES_MAX: u64 = 72;
+        let most = if self.chars_max() > PASSWORD_CHARS_DEFAULT.cast_signed() {
+            PASSWORD_BYTES_MAX
+        } else {
+            HASHED_BYTES_MAX
+        };
+        plain.len() as u64 > most
+    }
+
+    /// The most characters that a password of the field may have.
+    #[must_use]
+    pub fn chars_max(&self) -> i64 {
+        if self.max > 0 {
+            self.max
+        } else {
+            PASSWORD_CHARS_DEFAULT.cast_signed()
+        }
     }
 }
 

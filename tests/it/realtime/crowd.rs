@@ -31,6 +31,7 @@ fn listener(t: &TestApp, user: &Record, topic: &str) -> Connection {
         expires: None,
         refreshable: false,
         session: None,
+        key: None,
     };
     let ask = json!(1);
     hub.sign_in(

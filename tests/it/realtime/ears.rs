@@ -53,7 +53,7 @@ impl Socket {
     }
 
     /// Opens and signs in.
-    pub(super) fn of(t: &TestApp, person: &Person) -> Self {
+    pub(crate) fn of(t: &TestApp, person: &Person) -> Self {
         let mut socket = Self::open(t);
         let answer = socket.ask("auth", json!({"token": person.token()}));
         assert_eq!(answer["type"], "ok", "{answer}");
@@ -75,7 +75,7 @@ impl Socket {
     }
 
     /// Sends a message and gives its answer; what comes before it is kept.
-    pub(super) fn ask(&mut self, kind: &str, mut fields: Json) -> Json {
+    pub(crate) fn ask(&mut self, kind: &str, mut fields: Json) -> Json {
         self.asked += 1;
         fields["type"] = json!(kind);
         fields["id"] = json!(self.asked);
@@ -110,7 +110,7 @@ impl Socket {
 
     /// Action and title of the next event.
     #[track_caller]
-    pub(super) fn event(&mut self) -> (String, String) {
+    pub(crate) fn event(&mut self) -> (String, String) {
         let frame = self.next();
         assert_eq!(frame["type"], "event", "{frame}");
         told(&frame)
@@ -226,7 +226,7 @@ impl Stream {
 
     /// Action and title of the next event.
     #[track_caller]
-    pub(super) fn event(&mut self) -> (String, String) {
+    pub(crate) fn event(&mut self) -> (String, String) {
         told(&self.message().1)
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::too_many_lines, reason = "tables: one row a case")]
 
 mod files;
+mod identity;
 mod injection;
 mod load;
 mod register;

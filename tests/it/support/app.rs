@@ -201,6 +201,7 @@ impl TestApp {
             expires: None,
             refreshable: false,
             session: None,
+            key: None,
         };
         Call::new(Actor::Auth(Arc::new(identity)), self.clock.now())
     }

@@ -1,13 +1,14 @@
-//! Who asks, when, from where, and with what: everything a service may know of a caller. No headers types, no axum.
+//! A caller and a call.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use compact_str::CompactString;
 
+use super::key::{Key, Reach};
 use crate::kit::json::JsonMap;
 use crate::kit::time::Timestamp;
-use crate::schema::Record;
+use crate::schema::{Action, Collection, Record};
 
 /// The identity of a caller.
 #[derive(Clone, Debug, Default)]
@@ -30,16 +31,46 @@ pub struct Identity {
     pub refreshable: bool,
     /// The session that the token belongs to; tokens of PocketBase name none.
     pub session: Option<CompactString>,
+    /// The API key that stands for the record here: less than the record itself may is what it may.
+    pub key: Option<Arc<Key>>,
 }
 
 impl Actor {
-    /// Whether rules do not bind this caller.
+    /// Whether this caller may do everything: a superuser, and no key of one that reaches less.
     #[must_use]
     pub fn is_superuser(&self) -> bool {
+        self.is_above_rules() && self.key().is_none_or(|key| key.reach == Reach::Superuser)
+    }
+
+    /// Whether rules do not bind this caller where they may act at all: a superuser, or any key of one. What a key
+    /// reaches is asked of [`Actor::may`].
+    #[must_use]
+    pub fn is_above_rules(&self) -> bool {
         match self {
             Self::Guest => false,
             Self::Auth(identity) => identity.record.collection().is_superusers(),
         }
+    }
+
+    /// The API key that the caller came with.
+    #[must_use]
+    pub fn key(&self) -> Option<&Arc<Key>> {
+        match self {
+            Self::Guest => None,
+            Self::Auth(identity) => identity.key.as_ref(),
+        }
+    }
+
+    /// The key, where it reaches only some collections.
+    #[must_use]
+    pub fn scoped_key(&self) -> Option<&Arc<Key>> {
+        self.key().filter(|key| key.reach != Reach::Superuser)
+    }
+
+    /// Whether the caller's key, if they came with one, reaches that far. Rules are asked besides.
+    #[must_use]
+    pub fn may(&self, collection: &Collection, action: Action) -> bool {
+        self.key().is_none_or(|key| key.reaches(collection, action))
     }
 
     /// The signed-in record.
