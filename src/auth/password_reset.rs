@@ -117,8 +117,7 @@ impl Auth {
         let takes_long = options.chars_max() > PASSWORD_CHARS_DEFAULT.cast_signed();
         let settings = self.settings().current();
         let common = || {
-            let refused =
-                settings.passwords.refuses_common(collection) && is_common(&form.password);
+            let refused = settings.accounts.refuses_common(collection) && is_common(&form.password);
             refused.then(FieldError::common_password)
         };
         let refused = if is_long && !takes_long {

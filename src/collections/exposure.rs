@@ -90,6 +90,7 @@ fn somebody(accounts: &Arc<Collection>) -> Actor {
         expires: None,
         refreshable: false,
         session: None,
+        key: None,
     }))
 }
 

@@ -209,6 +209,7 @@ fn caller(tx: &ReadTx<'_>, question: &Question) -> Result<Actor, Error> {
         expires: None,
         refreshable: false,
         session: None,
+        key: None,
     })))
 }
 

@@ -84,8 +84,7 @@ fn account(
     if blindly == Blindly::No
         && let Err(
             Error::NotFound | Error::Refused(_) | Error::SuperusersOnly(_) | Error::OutOfScope,
-        ) =
-            update::judge(tx, call, id, draft, |_| true)
+        ) = update::judge(tx, call, id, draft, |_| true)
     {
         return Ok(None);
     }

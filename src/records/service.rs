@@ -345,7 +345,7 @@ impl Records {
 
     pub(super) async fn hash(&self, draft: &mut Draft) -> Result<(), Error> {
         let settings = self.settings.current();
-        let refuses = settings.passwords.refuses_common(draft.collection());
+        let refuses = settings.accounts.refuses_common(draft.collection());
         for password in &mut draft.passwords {
             if !password.plain.is_empty() {
                 password.common = refuses && !password.generated && is_common(&password.plain);

@@ -201,7 +201,7 @@ fn common_passwords_are_refused_where_the_settings_say_so() {
         guest.post("/api/collections/users/records", &body)
     };
     let made = new(1, "iloveyou").ok();
-    let on = json!({"passwords": {"refuseCommon": ["users"]}});
+    let on = json!({"accounts": {"refuseCommonPasswords": ["users"]}});
     sue.patch("/api/settings", &on).ok();
 
     let refused = new(2, "password");

@@ -115,7 +115,7 @@ test('sessions are listed and ended, and passkeys let somebody in', async () => 
     const row = page.getByRole('row', { name: /Laptop/ });
     await row.getByText('never').waitFor();
     await page.getByRole('button', { name: 'Rename Laptop' }).click();
-    await page.getByRole('table').getByLabel('Name').fill('Desk');
+    await page.getByRole('table').getByLabel('Name', { exact: true }).fill('Desk');
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByRole('row', { name: /Desk/ }).waitFor();
     await accessible(page);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::Accounts;
 use super::passkeys::Passkeys;
-use super::passwords::Passwords;
 use super::realtime::Realtime;
 
 /// All settings. Serialised in this order; secrets are part of the stored form only (see [`Document::redacted`]).
@@ -33,12 +33,12 @@ pub struct Document {
     pub realtime: Realtime,
     /// Burrow's own: where passkeys are a way to sign in.
     pub passkeys: Passkeys,
-    /// Burrow's own: what is demanded of passwords.
-    pub passwords: Passwords,
+    /// Burrow's own: what is demanded of accounts.
+    pub accounts: Accounts,
 }
 
 /// Groups that PocketBase does not know: it would drop them when it saves, so they have a row of their own.
-pub(super) const OWN_GROUPS: [&str; 3] = ["realtime", "passkeys", "passwords"];
+pub(super) const OWN_GROUPS: [&str; 3] = ["realtime", "passkeys", "accounts"];
 
 /// Outgoing mail.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -273,7 +273,7 @@ mod tests {
                 r#""rateLimits":{"rules":[{"label":"*:auth","audience":"","duration":3,"maxRequests":2},{"label":"*:create","audience":"","duration":5,"maxRequests":20},{"label":"/api/batch","audience":"","duration":1,"maxRequests":3},{"label":"/api/","audience":"","duration":10,"maxRequests":300}],"excludedIPs":[],"enabled":false},"#,
                 r#""trustedProxy":{"headers":[],"useLeftmostIP":false},"batch":{"enabled":false,"maxRequests":50,"timeout":3,"maxBodySize":0},"#,
                 r#""logs":{"maxDataSize":0,"maxDays":5,"minLevel":0,"logIP":true,"logAuthId":false},"#,
-                r#""realtime":{"channels":[],"catchUp":true,"maxConnections":50000,"maxConnectionsPerAddress":1000,"maxSubscriptions":1000,"maxMessageBytes":65536,"maxBacklog":1024},"passkeys":{"collections":[],"rpId":"","origins":[]},"passwords":{"refuseCommon":[]}}"#
+                r#""realtime":{"channels":[],"catchUp":true,"maxConnections":50000,"maxConnectionsPerAddress":1000,"maxSubscriptions":1000,"maxMessageBytes":65536,"maxBacklog":1024},"passkeys":{"collections":[],"rpId":"","origins":[]},"accounts":{"refuseCommonPasswords":[]}}"#
             )
         );
     }

@@ -1,12 +1,12 @@
 //! The settings of the whole product: one document, kept in the database, held in memory, changed by merging.
 
+mod accounts;
 pub mod apple;
 mod crypt;
 mod document;
 mod merge;
 mod outgoing;
 mod passkeys;
-mod passwords;
 pub mod probe;
 mod realtime;
 mod service;

@@ -835,6 +835,9 @@ fn nothing_that_was_planted_outlives_the_proof_of_an_address() {
             )
             .ok();
             let code = next("ann@example.com").code();
+            let path = "/api/collections/_otps/records?filter=sentTo!=''";
+            let admin = t.superuser_again();
+            crate::support::until("it is noted", || admin.get(path).ok()["totalItems"] == 1);
             let body = json!({"otpId": asked["otpId"], "password": code});
             users(&t.guest(), "auth-with-otp", &body).ok();
         } else {
