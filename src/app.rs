@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::auth::{Auth, Passwords, Throttle};
+use crate::collections::migrations::Folder;
 use crate::collections::{self, Collections};
 use crate::config::Config;
 use crate::files::Files;
 use crate::kit::clock::Clock;
 use crate::mail::{self, Mailer};
 use crate::ops::cron::{Crons, Work};
-use crate::ops::{self, Backups, Limiter, Logs, Settings};
+use crate::ops::settings::Fixed;
+use crate::ops::{self, Backups, Limiter, Logs, Metrics, Settings};
 use crate::outbound::Outbound;
 use crate::realtime::Hub;
 use crate::records::Records;
@@ -42,6 +44,8 @@ pub struct Services {
     pub crons: Crons,
     /// How often clients may ask.
     pub limiter: Limiter,
+    /// What the server counts of itself.
+    pub metrics: Metrics,
     /// What records hold besides cells.
     pub files: Files,
     /// What is sent to people.
@@ -87,6 +91,7 @@ impl App {
             store.clone(),
             config.encryption_key.clone(),
             config.encryption_env.clone(),
+            fixed(&config)?,
         )
         .await?;
         let logs = Logs::start(store.logs().clone(), settings.clone(), clock.clone());
@@ -129,12 +134,16 @@ impl App {
             logs.clone(),
         );
         let hub = Hub::start(&store, settings.clone(), clock.clone())?;
-        let collections = Collections::new(store.clone(), files.clone(), settings.clone());
+        let journal = config.automigrate.then(|| config.migrations_dir.clone());
+        let collections = Collections::new(store.clone(), files.clone(), settings.clone())
+            .written_down_in(journal.flatten().map(Folder::new));
         if access == Access::Alone {
             auth.remember(clock.now());
             collections.make_own(clock.now()).await?;
         }
+        let metrics = Metrics::new(clock.now());
         Ok(Self::new(Services {
+            metrics,
             config,
             access,
             clock,
@@ -168,6 +177,15 @@ impl App {
     pub fn new(services: Services) -> Self {
         Self(Arc::new(services))
     }
+}
+
+/// Settings that the environment has decided. Names that mean nothing are told of: they may be misspelt.
+fn fixed(config: &Config) -> Result<Fixed, ops::Error> {
+    let (fixed, unknown) = Fixed::of(&config.variables)?;
+    for name in unknown {
+        tracing::warn!(%name, "the variable names neither a flag nor a setting");
+    }
+    Ok(fixed)
 }
 
 fn open_store(config: &Config, clock: &Clock, access: Access) -> Result<Store, StoreError> {

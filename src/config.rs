@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::auth::password::Scheme;
 use crate::kit::limits;
@@ -44,8 +45,29 @@ pub struct Config {
     pub sendmail: Vec<PathBuf>,
     /// PEM file of authorities whose certificates mail servers may show, besides the system's.
     pub mail_ca: Option<PathBuf>,
+    /// Directory of migrations, where there is to be one.
+    pub migrations_dir: Option<PathBuf>,
+    /// Whether changes of collections by callers are written there.
+    pub automigrate: bool,
+    /// Variables that begin with `BURROW_` and are no flag's, with their texts, or those of the files that they name.
+    pub variables: Vec<(String, Secret<String>)>,
+    /// Where metrics are told without a password, besides `/api/metrics`.
+    pub metrics_address: Option<String>,
+    /// Where metrics are sent by OTLP, and how often.
+    pub otlp: Option<Otlp>,
     /// Prints more, and limits less.
     pub dev: bool,
+}
+
+/// A collector of metrics.
+#[derive(Clone, Debug)]
+pub struct Otlp {
+    /// Its URL, without `/v1/metrics`.
+    pub endpoint: Url,
+    /// Headers for it, which may hold a secret.
+    pub headers: Vec<(String, Secret<String>)>,
+    /// Between two exports.
+    pub every: Duration,
 }
 
 /// Where `sendmail` is looked for before the search path.
@@ -70,6 +92,11 @@ impl Config {
             safety_copy: true,
             sendmail: SENDMAIL_PLACES.iter().map(PathBuf::from).collect(),
             mail_ca: None,
+            migrations_dir: None,
+            automigrate: false,
+            variables: Vec::new(),
+            metrics_address: None,
+            otlp: None,
             dev: false,
         }
     }
@@ -101,6 +128,12 @@ pub struct Arguments {
 pub enum Command {
     /// Start the web server
     Serve(Serve),
+    /// Import records from a file, collections, or a directory of PocketBase
+    Import(ImportFlags),
+    /// Export the records of a collection
+    Export(ExportFlags),
+    /// Apply migrations, go back, and see where they stand
+    Migrate(MigrateFlags),
     /// Manage superusers
     #[command(subcommand)]
     Superuser(Superuser),
@@ -152,6 +185,40 @@ pub struct Common {
     #[arg(long = "log-format", env = "BURROW_LOG_FORMAT", global = true, value_enum,
         default_value_t = LogFormat::Text, value_name = "FORM")]
     pub log_format: LogFormat,
+    /// Least level of log lines on the console [default: warn, or debug with --dev]
+    #[arg(
+        long = "log-level",
+        env = "BURROW_LOG_LEVEL",
+        global = true,
+        value_enum,
+        value_name = "LEVEL"
+    )]
+    pub log_level: Option<LogLevel>,
+    /// Address to tell metrics at without a password, besides /api/metrics
+    #[arg(long, env = "BURROW_METRICS", global = true, value_name = "ADDRESS")]
+    metrics: Option<String>,
+    /// Collector to send metrics to by OTLP over HTTP, for instance http://localhost:4318
+    #[arg(
+        long = "otlp-endpoint",
+        env = "BURROW_OTLP_ENDPOINT",
+        global = true,
+        value_name = "URL"
+    )]
+    otlp_endpoint: Option<Url>,
+    /// Headers for the collector, separated by commas
+    #[arg(
+        long = "otlp-headers",
+        env = "BURROW_OTLP_HEADERS",
+        global = true,
+        value_delimiter = ',',
+        hide_env_values = true,
+        value_name = "NAME=VALUE"
+    )]
+    otlp_headers: Vec<String>,
+    /// Seconds between two exports
+    #[arg(long = "otlp-interval", env = "BURROW_OTLP_INTERVAL", global = true,
+        default_value_t = limits::OTLP_SECS_DEFAULT, value_name = "SECONDS")]
+    otlp_interval: u64,
     /// Answer in JSON, for programs
     #[arg(long, global = true)]
     pub json: bool,
@@ -178,10 +245,11 @@ pub struct Common {
         value_name = "DIR"
     )]
     migrations_dir: Option<PathBuf>,
-    /// Accepted for PocketBase's sake: changes of collections are not written to files yet
-    #[arg(long, env = "BURROW_AUTOMIGRATE", value_parser = BoolishValueParser::new(), global = true, hide = true, num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", value_name = "BOOL")]
-    automigrate: Option<bool>,
+    /// Write changes of collections in the dashboard and by the API to the directory of migrations
+    #[arg(long, env = "BURROW_AUTOMIGRATE", value_parser = BoolishValueParser::new(), global = true, num_args = 0..=1,
+        require_equals = true, default_value_t = true, default_missing_value = "true",
+        action = ArgAction::Set, value_name = "BOOL")]
+    automigrate: bool,
     /// Start although there are hooks or migrations, which this version cannot run
     #[arg(long = "without-hooks", env = "BURROW_WITHOUT_HOOKS", value_parser = BoolishValueParser::new(), global = true)]
     pub without_hooks: bool,
@@ -207,6 +275,19 @@ pub enum Durability {
     Normal,
     /// Synced.
     Full,
+}
+
+/// See `--log-level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What may fail.
+    Warn,
+    /// Every request, too.
+    Info,
+    /// Everything.
+    Debug,
 }
 
 /// See `--log-format`.
@@ -253,6 +334,128 @@ pub struct Serve {
     pub open_networks: Vec<IpNet>,
 }
 
+/// `import`
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ImportFlags {
+    /// Something else than records.
+    #[command(subcommand)]
+    pub from: Option<ImportCommand>,
+    /// Records.
+    #[command(flatten)]
+    pub records: ImportRecords,
+}
+
+/// `import` of something else than records.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ImportCommand {
+    /// Copy a data directory of PocketBase to --dir, compare the copy row by row, and open it
+    Pocketbase {
+        /// Its data directory, which may be in use
+        #[arg(value_name = "DIR")]
+        from: PathBuf,
+    },
+    /// Import collections from a file that PocketBase or Burrow exported
+    Collections {
+        /// The file
+        file: PathBuf,
+        /// Delete the collections and fields that are not in it
+        #[arg(long = "delete-missing")]
+        delete_missing: bool,
+    },
+}
+
+/// `import` of records.
+#[derive(Args, Clone, Debug)]
+pub struct ImportRecords {
+    /// File of rows: .csv, .tsv, .json, .ndjson; - is standard input
+    pub file: Option<PathBuf>,
+    /// Collection [default: the name of the file]
+    #[arg(long, value_name = "COLLECTION")]
+    pub into: Option<String>,
+    /// csv, json or ndjson [default: by the end of the file's name]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Character between the cells of CSV, or tab [default: found out]
+    #[arg(long, value_name = "CHAR")]
+    pub separator: Option<String>,
+    /// Column or key of the file that means a field of another name; an empty field leaves it out
+    #[arg(long, value_name = "NAME=FIELD")]
+    pub map: Vec<String>,
+    /// Unique field by which records that are there already are found and changed
+    #[arg(long, value_name = "FIELD")]
+    pub upsert: Option<String>,
+    /// Judge every row, keep nothing
+    #[arg(long = "dry-run")]
+    pub dry_run: bool,
+    /// What a refused row means: skip it, stop there, or undo everything [default: skip]
+    #[arg(long = "on-error", value_name = "skip|stop|undo")]
+    pub on_error: Option<String>,
+}
+
+/// `migrate`
+#[derive(Args, Clone, Debug)]
+pub struct MigrateFlags {
+    /// What to do; applying what is pending where nothing is said.
+    #[command(subcommand)]
+    pub command: Option<MigrateCommand>,
+    /// Change nothing: fail when migrations are pending or missing, or do not make the collections that are there
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// What `migrate` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum MigrateCommand {
+    /// Apply what is pending
+    Up,
+    /// Go back over the last migrations
+    Down {
+        /// How many; a negative number is all of them
+        #[arg(default_value_t = 1, allow_negative_numbers = true)]
+        count: i64,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Make an empty migration to be filled in
+    Create {
+        /// What it does, in a few words
+        name: String,
+        /// Of SQL statements
+        #[arg(long)]
+        sql: bool,
+    },
+    /// Make a migration of all collections as they are now
+    Collections,
+    /// Forget applied migrations whose files are gone
+    HistorySync,
+    /// List all migrations
+    Status,
+}
+
+/// `export`
+#[derive(Args, Clone, Debug)]
+pub struct ExportFlags {
+    /// Collection
+    pub collection: String,
+    /// File; standard output where there is none
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// csv, json or ndjson [default: by the end of the file's name, else csv]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Only records for which this filter holds
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Order, as in the API
+    #[arg(long, value_name = "SORT")]
+    pub sort: Option<String>,
+    /// Only these fields, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    pub fields: Vec<String>,
+}
+
 /// `superuser`
 #[derive(Clone, Debug, Subcommand)]
 pub enum Superuser {
@@ -284,9 +487,11 @@ pub struct Credentials {
 }
 
 impl Common {
-    /// The configuration of these flags.
-    #[must_use]
-    pub fn config(&self) -> Config {
+    /// The configuration of these flags and of the environment.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn config(&self) -> Result<Config, String> {
         let dir = self
             .dir
             .clone()
@@ -295,10 +500,11 @@ impl Common {
             .public_dir
             .clone()
             .unwrap_or_else(|| ours_or_theirs("burrow_public", "pb_public"));
-        Config {
+        Ok(Config {
+            variables: variables()?,
             public_dir: Some(public),
             index_fallback: self.index_fallback,
-            encryption_key: key(&self.encryption_env),
+            encryption_key: key(&self.encryption_env)?,
             encryption_env: self.encryption_env.clone(),
             durable: self.durability == Durability::Full,
             query_timeout: Duration::from_secs(self.query_timeout.max(1)),
@@ -310,9 +516,24 @@ impl Common {
             safety_copy: !self.no_safety_copy,
             sendmail: sendmail_places(),
             mail_ca: self.mail_ca.clone(),
+            automigrate: self.automigrate,
+            metrics_address: self.metrics.clone(),
+            otlp: self.otlp(),
             dev: self.dev,
             ..Config::new(dir)
-        }
+        })
+    }
+
+    fn otlp(&self) -> Option<Otlp> {
+        let pair = |text: &String| {
+            let (name, value) = text.split_once('=')?;
+            Some((name.trim().to_owned(), Secret::new(value.trim().to_owned())))
+        };
+        Some(Otlp {
+            endpoint: self.otlp_endpoint.clone()?,
+            headers: self.otlp_headers.iter().filter_map(pair).collect(),
+            every: Duration::from_secs(self.otlp_interval.max(1)),
+        })
     }
 
     /// Where hooks are kept.
@@ -359,15 +580,78 @@ fn sendmail_places() -> Vec<PathBuf> {
     usual.chain(searched).collect()
 }
 
-/// The key in the variable `name`; an empty one is none.
-fn key(name: &str) -> Option<Secret<String>> {
+/// The key in the variable `name`, or in the file that `name` with `_FILE` names; an empty one is none.
+fn key(name: &str) -> Result<Option<Secret<String>>, String> {
     if name.is_empty() {
-        return None;
+        return Ok(None);
     }
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the reader of the environment"
     )]
-    let key = std::env::var(name).ok();
-    key.filter(|key| !key.is_empty()).map(Secret::new)
+    let (key, file) = (
+        std::env::var(name).ok(),
+        std::env::var(format!("{name}{OF_FILE}")).ok(),
+    );
+    let key = match (key, file) {
+        (Some(key), _) => Some(key),
+        (None, Some(file)) => Some(content(name, &file)?),
+        (None, None) => None,
+    };
+    Ok(key.filter(|key| !key.is_empty()).map(Secret::new))
+}
+
+/// End of the name of a variable that names a file.
+const OF_FILE: &str = "_FILE";
+
+/// The text of the file that the variable of `name` names, without the end of its last line.
+fn content(name: &str, file: &str) -> Result<String, String> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("{name}{OF_FILE}: cannot read {file}: {error}"))?;
+    Ok(text
+        .strip_suffix('\n')
+        .map_or(text.as_str(), |t| t.trim_end_matches('\r'))
+        .to_owned())
+}
+
+/// Variables of ours that are no flag's.
+fn variables() -> Result<Vec<(String, Secret<String>)>, String> {
+    let mut flags = Vec::new();
+    flag_names(&Arguments::command(), &mut flags);
+    let mut found = Vec::new();
+    for (name, text) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        if !name.starts_with("BURROW_") || flags.contains(&name) {
+            continue;
+        }
+        let text = text
+            .into_string()
+            .map_err(|_| format!("{name} is not UTF-8"))?;
+        match name.strip_suffix(OF_FILE) {
+            Some(named) => found.push((named.to_owned(), Secret::new(content(named, &text)?))),
+            None => found.push((name, Secret::new(text))),
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    if let Some(twice) = found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(format!(
+            "{} is given both as text and as a file",
+            twice[0].0
+        ));
+    }
+    Ok(found)
+}
+
+/// The variables of all flags.
+fn flag_names(command: &clap::Command, names: &mut Vec<String>) {
+    for flag in command.get_arguments() {
+        if let Some(name) = flag.get_env().and_then(std::ffi::OsStr::to_str) {
+            names.push(name.to_owned());
+        }
+    }
+    for below in command.get_subcommands() {
+        flag_names(below, names);
+    }
 }

@@ -1,7 +1,12 @@
 //! The command line: one file a command. Exit codes are stable: 0 done, 1 failed, 2 wrong usage, 3 the data directory
 //! is in use by another server.
 
+mod adopt;
 mod console;
+mod export;
+mod import;
+mod migrate;
+mod progress;
 mod run;
 mod serve;
 mod superuser;

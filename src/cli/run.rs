@@ -6,8 +6,8 @@ use clap::CommandFactory;
 use tracing::level_filters::LevelFilter;
 
 use super::console::{Console, Failure};
-use super::{serve, superuser};
-use crate::config::{Arguments, Command, Common, LogFormat};
+use super::{export, import, migrate, serve, superuser};
+use crate::config::{Arguments, Command, Common, LogFormat, LogLevel};
 
 /// Runs the command of `arguments` to its end.
 #[must_use]
@@ -20,10 +20,16 @@ pub fn run(arguments: Arguments) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let common = arguments.common;
-    let config = common.config();
+    let config = match common.config() {
+        Ok(config) => config,
+        Err(error) => return console.complain(&Failure::message(error)),
+    };
     start_log(&common, config.dev);
     let done = match command {
         Command::Serve(flags) => serve::serve(console, &common, config, &flags),
+        Command::Import(flags) => import::import(console, config, &flags),
+        Command::Export(flags) => export::export(console, config, &flags),
+        Command::Migrate(flags) => migrate::migrate(console, &common, config, flags),
         Command::Superuser(command) => superuser::superuser(console, config, command),
     };
     match done {
@@ -34,10 +40,13 @@ pub fn run(arguments: Arguments) -> ExitCode {
 
 /// Our own log lines go to standard error.
 fn start_log(common: &Common, dev: bool) {
-    let level = if dev {
-        LevelFilter::DEBUG
-    } else {
-        LevelFilter::WARN
+    let level = match common.log_level {
+        Some(LogLevel::Error) => LevelFilter::ERROR,
+        Some(LogLevel::Warn) => LevelFilter::WARN,
+        Some(LogLevel::Info) => LevelFilter::INFO,
+        Some(LogLevel::Debug) => LevelFilter::DEBUG,
+        None if dev => LevelFilter::DEBUG,
+        None => LevelFilter::WARN,
     };
     let log = tracing_subscriber::fmt()
         .with_max_level(level)

@@ -1,21 +1,22 @@
 //! `serve`: opens the directory, listens, says where, and ends politely.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::console::{Console, Failure};
-use super::superuser;
+use super::{migrate, superuser};
 use crate::app::{App, OpenError};
+use crate::collections::migrations::Folder;
 use crate::config::{Common, Config, Serve};
 use crate::http;
 use crate::kit::clock::Clock;
 use crate::kit::limits::MAIL_DRAIN_SECS_MAX;
 use crate::kit::task::Task;
-use crate::store::{Access, ReadTx, Restore, StoreError};
+use crate::store::{Access, Restore};
 
 /// How long open requests may go on after the signal to end.
 const GRACE: Duration = Duration::from_secs(1);
@@ -40,13 +41,17 @@ pub(super) fn serve(
         refuse_hooks(&common.hooks_dir(&config))?;
     }
     let migrations = common.migrations_dir(&config);
-    let without_migrations = common.without_hooks;
+    config.migrations_dir = Some(migrations.clone());
     let start = Start {
         console,
-        migrations: (!without_migrations).then_some(migrations),
+        migrations: Folder::new(migrations),
+        without_scripts: common.without_hooks,
     };
     let mut address = flags.http.clone();
-    while let Ended::Restart(at) = start.run(&config, &address)? {
+    let mut apply = true;
+    while let Ended::Restart(at) = start.run(&config, &address, apply)? {
+        // A state that was put back stays as it was: what it lacks is applied by whoever starts the server next.
+        apply = false;
         // Who asked for port 0 was told which one it became, and goes on asking there.
         address = at.to_string();
     }
@@ -64,20 +69,25 @@ enum Ended {
 /// What every start of the server needs.
 struct Start {
     console: Console,
-    migrations: Option<PathBuf>,
+    migrations: Folder,
+    /// Start although there are migrations that cannot be applied.
+    without_scripts: bool,
 }
 
 impl Start {
     /// Serves the directory until told to end or to begin anew.
-    fn run(&self, config: &Config, address: &str) -> Result<Ended, Failure> {
+    fn run(&self, config: &Config, address: &str, apply: bool) -> Result<Ended, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::message(format!("cannot start: {error}")))?;
         let app = runtime.block_on(open(config))?;
         let ended = runtime.block_on(async {
-            if let Some(migrations) = &self.migrations {
-                refuse_migrations(&app, migrations)?;
+            if !self.without_scripts {
+                migrate::refuse_scripts(&app, &self.migrations).await?;
+            }
+            if apply {
+                migrate::up(self.console, &app, &self.migrations).await?;
             }
             listen(self.console, &app, address).await
         });
@@ -128,6 +138,20 @@ async fn listen(console: Console, app: &App, address: &str) -> Result<Ended, Fai
     greet(console, app, address);
     let _installer = Task::spawn(offer_installer(console, app.clone(), address));
     let _neighbours = Task::spawn(look_for_neighbours(app.clone()));
+    let _metrics = match &app.config.metrics_address {
+        None => None,
+        Some(address) => {
+            let listener = TcpListener::bind(address).await.map_err(|error| {
+                Failure::message(format!("cannot listen at {address}: {error}"))
+            })?;
+            Some(Task::spawn(http::serve_metrics(app.clone(), listener)))
+        }
+    };
+    let _export = app
+        .config
+        .otlp
+        .clone()
+        .map(|otlp| Task::spawn(http::export(app.clone(), otlp)));
     http::serve(app.clone(), listener, stop, GRACE).await;
     let drain = Duration::from_secs(MAIL_DRAIN_SECS_MAX);
     app.mailer.drain(drain).await;
@@ -207,21 +231,6 @@ fn refuse_hooks(dir: &Path) -> Result<(), Failure> {
             dir.display()
         ))),
     }
-}
-
-/// Migrations that were not applied would leave the collections other than the application expects.
-fn refuse_migrations(app: &App, dir: &Path) -> Result<(), Failure> {
-    for name in names(dir, ".js") {
-        let applied = |tx: &ReadTx<'_>| -> Result<_, StoreError> { tx.migration_applied(&name) };
-        if !app.store.read_now(applied)? {
-            return Err(Failure::message(format!(
-                "{} holds a migration that was not applied ({name}), and this version cannot apply it; \
-                 --without-hooks starts all the same",
-                dir.display()
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Names of the files in `dir` that end so, in order; none when there is no such directory.

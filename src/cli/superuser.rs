@@ -172,9 +172,11 @@ fn submission<const N: usize>(values: [(&str, &String); N]) -> Submission {
     }
 }
 
-fn failure(error: Error) -> Failure {
+pub(super) fn failure(error: Error) -> Failure {
     match error {
-        Error::Create(errors) | Error::Update(errors) if !errors.is_empty() => {
+        Error::Create(errors) | Error::Update(errors) | Error::Import(errors)
+            if !errors.is_empty() =>
+        {
             Failure::message(lines(&errors))
         }
         other => Failure::message(other.to_string()),
@@ -182,7 +184,7 @@ fn failure(error: Error) -> Failure {
 }
 
 /// `field: message`, one after the other.
-fn lines(errors: &FieldErrors) -> String {
+pub(super) fn lines(errors: &FieldErrors) -> String {
     let Json::Object(map) = errors.to_json() else {
         return String::new();
     };

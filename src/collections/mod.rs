@@ -6,6 +6,7 @@ mod error;
 mod exposure;
 mod import;
 mod list;
+pub mod migrations;
 mod own;
 mod save;
 mod service;

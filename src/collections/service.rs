@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exposure::{self, Exposed};
+use super::migrations::{Folder, Journal};
 use super::save::{SaveError, save};
 use super::{Error, dry_run, import, list};
 use crate::call::Call;
@@ -14,7 +15,7 @@ use crate::ops::Settings;
 use crate::records;
 use crate::records::remove::{Gone, remove};
 use crate::schema::view::ViewQuery;
-use crate::schema::{Collection, Draft, DraftError, Kind};
+use crate::schema::{Collection, CollectionId, Draft, DraftError, Kind};
 use crate::store::{Page, Select, Store, WriteTx};
 
 /// Managing collections. Cheap to clone.
@@ -23,6 +24,7 @@ pub struct Collections {
     pub(super) store: Store,
     files: Files,
     settings: Settings,
+    journal: Journal,
 }
 
 impl Collections {
@@ -33,6 +35,16 @@ impl Collections {
             store,
             files,
             settings,
+            journal: Journal::default(),
+        }
+    }
+
+    /// The same, and every change by a caller is written down as a migration in `folder`.
+    #[must_use]
+    pub fn written_down_in(self, folder: Option<Folder>) -> Self {
+        Self {
+            journal: Journal::new(folder),
+            ..self
         }
     }
 
@@ -65,14 +77,22 @@ impl Collections {
         })?;
         let now = call.now;
         self.try_view(&draft).await?;
-        self.alone(move |tx| {
-            save(tx, draft, None, now).map_err(|error| match error {
-                SaveError::Invalid(errors) => Error::Create(errors),
-                SaveError::Raw(text) => Error::CreateRaw(text),
-                SaveError::Store(error) => Error::Store(error),
+        let journal = self.journal.clone();
+        let (saved, noted) = self
+            .alone(move |tx| {
+                let before = Arc::clone(tx.catalog());
+                let saved = save(tx, draft, None, now).map_err(|error| match error {
+                    SaveError::Invalid(errors) => Error::Create(errors),
+                    SaveError::Raw(text) => Error::CreateRaw(text),
+                    SaveError::Store(error) => Error::Store(error),
+                })?;
+                let what = format!("created_{}", saved.name);
+                let noted = journal.note(tx, &before, &what, now, |c| c.id == saved.id)?;
+                Ok((saved, noted))
             })
-        })
-        .await
+            .await?;
+        noted.publish();
+        Ok(saved)
     }
 
     /// Changes a collection.
@@ -91,7 +111,8 @@ impl Collections {
         {
             self.try_view(&draft).await?;
         }
-        let (old, new) = self
+        let journal = self.journal.clone();
+        let (old, new, noted) = self
             .alone(move |tx| {
                 let catalog = Arc::clone(tx.catalog());
                 let old = catalog.find(&name).ok_or(Error::NotFound)?;
@@ -105,9 +126,12 @@ impl Collections {
                     SaveError::Raw(text) => Error::UpdateRaw(text),
                     SaveError::Store(error) => Error::Store(error),
                 })?;
-                Ok((Arc::clone(old), new))
+                let what = format!("updated_{}", old.name);
+                let noted = journal.note(tx, &catalog, &what, now, |c| c.id == new.id)?;
+                Ok((Arc::clone(old), new, noted))
             })
             .await?;
+        noted.publish();
         if old.name != new.name {
             self.follow_rename(&old.name, &new.name).await;
         }
@@ -136,18 +160,29 @@ impl Collections {
     ///
     /// # Errors
     /// [`Error::Delete`] and [`Error::Referenced`].
-    pub async fn delete(&self, name_or_id: &str) -> Result<(), Error> {
-        let name = name_or_id.to_owned();
-        let id = self
+    pub async fn delete(&self, call: &Call, name_or_id: &str) -> Result<(), Error> {
+        let (name, now) = (name_or_id.to_owned(), call.now);
+        let journal = self.journal.clone();
+        let (id, noted) = self
             .alone(move |tx| {
                 let catalog = Arc::clone(tx.catalog());
                 let collection = catalog.find(&name).ok_or(Error::NotFound)?;
                 delete(tx, std::slice::from_ref(collection))?;
-                Ok(collection.id.clone())
+                let what = format!("deleted_{}", collection.name);
+                let noted = journal.note(tx, &catalog, &what, now, |c| c.id == collection.id)?;
+                Ok((collection.id.clone(), noted))
             })
             .await?;
-        self.files.delete_collection(id.as_str());
+        noted.publish();
+        self.forget_files(&[id]);
         Ok(())
+    }
+
+    /// Removes, in the background, the files of collections that are gone.
+    pub(super) fn forget_files(&self, gone: &[CollectionId]) {
+        for id in gone {
+            self.files.delete_collection(id.as_str());
+        }
     }
 
     /// Removes every record of a collection; their files follow in the background.
@@ -202,12 +237,17 @@ impl Collections {
         delete_missing: bool,
     ) -> Result<(), Error> {
         let now = call.now;
-        let gone = self
-            .alone(move |tx| import::import(tx, &items, delete_missing, now))
+        let journal = self.journal.clone();
+        let (gone, noted) = self
+            .alone(move |tx| {
+                let before = Arc::clone(tx.catalog());
+                let gone = import::import(tx, &items, delete_missing, now)?;
+                let noted = journal.note(tx, &before, "imported_collections", now, |_| true)?;
+                Ok((gone, noted))
+            })
             .await?;
-        for id in &gone {
-            self.files.delete_collection(id.as_str());
-        }
+        noted.publish();
+        self.forget_files(&gone);
         Ok(())
     }
 

@@ -59,10 +59,11 @@ fn within_limits(app: &App, call: &Call, items: &[Item]) -> Result<(), Fault> {
             continue;
         };
         let path = format!("/api/collections/{}/records", item.collection);
-        if !app
+        let standing = app
             .limiter
-            .admits_action(&item.call, collection, &[action], &path)
-        {
+            .count_action(&item.call, collection, &[action], &path);
+        if !standing.is_admitted() {
+            app.metrics.limit();
             return Err(item_fault(index, &Fault::too_many_requests()));
         }
     }

@@ -20,7 +20,11 @@ use crate::app::App;
 use crate::files::name::base_name;
 use crate::files::{Upload, UploadWriter};
 use crate::kit::json::{self, Json, JsonMap};
-use crate::kit::limits::{BODY_SECS_MAX, MULTIPART_PARTS_MAX, REFUSED_BODY_BYTES_MAX};
+use crate::kit::limits::{
+    BODIES_BYTES_MAX, BODY_SECS_MAX, MULTIPART_PARTS_MAX, REFUSED_BODY_BYTES_MAX,
+};
+use crate::ops::Metrics;
+use crate::ops::metrics::Held;
 
 /// Name of the form field that holds JSON.
 const JSON_PAYLOAD: &str = "@jsonPayload";
@@ -32,6 +36,7 @@ pub struct Unread {
     length: Option<u64>,
     query: String,
     spool: PathBuf,
+    metrics: Metrics,
     body: Body,
 }
 
@@ -45,6 +50,7 @@ impl FromRequest<App> for Unread {
             length: text(&parts.headers, header::CONTENT_LENGTH).parse().ok(),
             query: parts.uri.query().unwrap_or("").to_owned(),
             spool: app.config.dir.join(".burrow").join("tmp"),
+            metrics: app.metrics.clone(),
             body,
         })
     }
@@ -54,8 +60,27 @@ impl FromRequest<App> for Unread {
 #[derive(Debug)]
 pub struct Submitted {
     content: Content,
+    /// What the content takes of the memory for bodies.
+    _room: Option<Held>,
     /// Uploaded files by the name of their part, in order.
     pub files: Vec<(CompactString, Upload)>,
+}
+
+/// A file that was received, with the texts beside it.
+#[derive(Debug)]
+pub(super) struct Spooled {
+    /// Of the body, where it was the file itself.
+    pub(super) content_type: String,
+    texts: Vec<(CompactString, CompactString)>,
+    pub(super) file: Upload,
+}
+
+impl Spooled {
+    /// The first text called `name`, `""` when there is none.
+    pub(super) fn text(&self, name: &str) -> &str {
+        let found = self.texts.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, text)| text.as_str())
+    }
 }
 
 #[derive(Debug)]
@@ -69,6 +94,7 @@ enum Content {
 
 enum Trouble {
     TooLarge,
+    Full,
     Slow,
     Broken(String),
 }
@@ -88,6 +114,7 @@ impl Unread {
         if self.is_empty() {
             return Ok(Submitted {
                 content: Content::Nothing,
+                _room: None,
                 files: Vec::new(),
             });
         }
@@ -102,23 +129,77 @@ impl Unread {
         match read {
             Ok(submitted) => Ok(submitted),
             Err(Trouble::TooLarge) => Err(Fault::too_large()),
+            Err(Trouble::Full) => Err(Fault::busy()),
             Err(Trouble::Slow) => Err(Fault::bad_request().caused_by("the body took too long")),
             Err(Trouble::Broken(cause)) if cause.is_empty() => {
                 Err(Fault::bad_request().with_message("Unsupported Content-Type."))
             }
             Err(Trouble::Broken(cause)) => Ok(Submitted {
                 content: Content::Broken(cause),
+                _room: None,
                 files: Vec::new(),
             }),
         }
     }
 
+    /// Takes a body that is one file, or a form with one: to memory while it is small, else to the disk. However slow it
+    /// comes, it must not stand still.
+    ///
+    /// # Errors
+    /// 413 past `limit`, 400 for a form without a file.
+    pub(super) async fn spool(self, limit: u64) -> Result<Spooled, Fault> {
+        if self.content_type.starts_with("multipart/form-data") {
+            let submitted = self.read(limit).await?;
+            let texts = match submitted.content {
+                Content::Pairs(pairs) => pairs,
+                Content::Broken(cause) => return Err(Fault::bad_request().caused_by(cause)),
+                Content::Nothing | Content::Json(_) => Vec::new(),
+            };
+            let file = submitted.files.into_iter().next().map(|(_, file)| file);
+            return Ok(Spooled {
+                content_type: String::new(),
+                texts,
+                file: file.ok_or_else(Fault::unreadable_form)?,
+            });
+        }
+        if self.length.is_some_and(|length| length > limit) {
+            discard(self.body).await;
+            return Err(Fault::too_large());
+        }
+        let mut writer = UploadWriter::new(&self.spool, String::new());
+        let mut stream = self.body.into_data_stream();
+        let mut total = 0_u64;
+        let slow = || Fault::bad_request().caused_by("the body took too long");
+        loop {
+            let pause = Duration::from_secs(BODY_SECS_MAX);
+            let Some(piece) = tokio::time::timeout(pause, stream.next())
+                .await
+                .map_err(|_| slow())?
+            else {
+                break;
+            };
+            let piece = piece.map_err(|e| Fault::bad_request().caused_by(e))?;
+            total += piece.len() as u64;
+            if total > limit {
+                discard(Body::from_stream(stream)).await;
+                return Err(Fault::too_large());
+            }
+            writer.push(&piece).map_err(Fault::internal)?;
+        }
+        Ok(Spooled {
+            content_type: self.content_type,
+            texts: Vec::new(),
+            file: writer.finish(),
+        })
+    }
+
     async fn read_content(self, limit: u64) -> Result<Submitted, Trouble> {
         // The comparison is of prefixes and of the exact case: the contract's own.
         if self.content_type.starts_with("application/json") {
-            let bytes = collect(self.body, limit).await?;
+            let (bytes, room) = collect(self.body, limit, &self.metrics).await?;
             return Ok(Submitted {
                 content: Content::Json(bytes),
+                _room: room,
                 files: Vec::new(),
             });
         }
@@ -129,12 +210,13 @@ impl Unread {
             .content_type
             .starts_with("application/x-www-form-urlencoded")
         {
-            let bytes = collect(self.body, limit).await?;
+            let (bytes, room) = collect(self.body, limit, &self.metrics).await?;
             let text = String::from_utf8_lossy(&bytes);
             // Body values stand before those of the query string here, after them in multipart.
             let all = pairs(&text).chain(pairs(&self.query)).collect();
             return Ok(Submitted {
                 content: Content::Pairs(all),
+                _room: room,
                 files: Vec::new(),
             });
         }
@@ -201,11 +283,35 @@ async fn parts(
     }
     Ok(Submitted {
         content: Content::Pairs(values),
+        _room: None,
         files,
     })
 }
 
-async fn collect(body: Body, limit: u64) -> Result<Bytes, Trouble> {
+/// Bodies up to this size are not counted: what all requests at once can hold of them is little.
+const UNCOUNTED_BYTES: usize = 32 << 10;
+
+async fn collect(
+    body: Body,
+    limit: u64,
+    metrics: &Metrics,
+) -> Result<(Bytes, Option<Held>), Trouble> {
+    let mut rooms = Vec::new();
+    let bytes = collect_counted(body, limit, metrics, &mut rooms).await?;
+    // One count for the whole takes the place of those for its pieces.
+    let whole = bytes.len();
+    let counted = !rooms.is_empty();
+    drop(rooms);
+    let room = counted.then(|| metrics.room(whole, usize::MAX)).flatten();
+    Ok((bytes, room))
+}
+
+async fn collect_counted(
+    body: Body,
+    limit: u64,
+    metrics: &Metrics,
+    rooms: &mut Vec<Held>,
+) -> Result<Bytes, Trouble> {
     let mut stream = body.into_data_stream();
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
@@ -216,6 +322,14 @@ async fn collect(body: Body, limit: u64) -> Result<Bytes, Trouble> {
         if total > limit {
             discard(Body::from_stream(stream)).await;
             return Err(Trouble::TooLarge);
+        }
+        let held: usize = first.len().max(rest.len()) + piece.len();
+        if held > UNCOUNTED_BYTES {
+            let Some(room) = metrics.room(piece.len(), BODIES_BYTES_MAX) else {
+                discard(Body::from_stream(stream)).await;
+                return Err(Trouble::Full);
+            };
+            rooms.push(room);
         }
         // Most bodies come in one piece, which is then never copied.
         if first.is_empty() {

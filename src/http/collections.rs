@@ -59,10 +59,10 @@ pub(super) async fn update(
 /// `DELETE /api/collections/{collection}`
 pub(super) async fn delete(
     State(app): State<App>,
-    Superuser(_): Superuser,
+    Superuser(call): Superuser,
     At(name): At<String>,
 ) -> Answer {
-    app.collections.delete(&name).await?;
+    app.collections.delete(&call, &name).await?;
     Ok(answer::no_content())
 }
 

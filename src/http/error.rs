@@ -10,6 +10,7 @@ use crate::auth;
 use crate::auth::password::HashError;
 use crate::collections;
 use crate::kit::json::{self, Json};
+use crate::kit::limits::RETRY_SECS;
 use crate::ops;
 use crate::realtime;
 use crate::records;
@@ -107,6 +108,24 @@ impl Fault {
     #[must_use]
     pub fn too_many_requests() -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// 429 of a rate limit; seconds until the next window.
+    #[must_use]
+    pub fn limited(secs: i64) -> Self {
+        Self {
+            retry_after_secs: Some(u64::try_from(secs).unwrap_or(0).max(1)),
+            ..Self::too_many_requests()
+        }
+    }
+
+    /// 503 of a server that has no room for one more.
+    #[must_use]
+    pub fn busy() -> Self {
+        Self {
+            retry_after_secs: Some(RETRY_SECS),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE)
+        }
     }
 
     /// 500, the cause for the log only.
@@ -208,9 +227,6 @@ impl Fault {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response<Body> {
         let log = self.log();
-        if self.status.is_server_error() {
-            tracing::error!(status = self.status.as_u16(), cause = ?self.cause, "request failed");
-        }
         // The keys of the envelope are in alphabetical order already.
         let body = json::to_text(&self.to_json());
         let mut response = Response::new(Body::from(body));
@@ -308,7 +324,7 @@ impl From<ops::Error> for Fault {
             ops::Error::Raw { .. } => Self::bad_request().with_message(error.to_string()),
             ops::Error::BadQuery("") => Self::bad_request(),
             ops::Error::BadQuery(message) => Self::bad_request().with_message(message),
-            ops::Error::Encryption(_) => Self::internal(error),
+            ops::Error::Encryption(_) | ops::Error::Fixed(_) => Self::internal(error),
             ops::Error::Store(store) => store.into(),
         }
     }
@@ -362,11 +378,12 @@ impl From<records::Error> for Fault {
             Error::ReadOnly | Error::TooLarge | Error::Delete | Error::LastSuperuser => {
                 Self::bad_request().with_message(error.to_string())
             }
-            Error::Create(ref data) | Error::Update(ref data) | Error::Question(ref data) => {
-                Self::bad_request()
-                    .with_message(error.to_string())
-                    .with_data(data.clone())
-            }
+            Error::Create(ref data)
+            | Error::Update(ref data)
+            | Error::Question(ref data)
+            | Error::Import(ref data) => Self::bad_request()
+                .with_message(error.to_string())
+                .with_data(data.clone()),
             Error::Throttled(secs) => Self {
                 retry_after_secs: Some(secs),
                 ..Self::too_many_requests().with_message(error.to_string())

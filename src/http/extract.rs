@@ -51,6 +51,9 @@ async fn actor(app: &App, headers: &HeaderMap, now: Timestamp) -> Actor {
 fn client_ip(app: &App, headers: &HeaderMap, remote: IpAddr) -> IpAddr {
     let settings = app.settings.current();
     let proxy = &settings.trusted_proxy;
+    if !settings.trusts(remote) {
+        return remote;
+    }
     for name in &proxy.headers {
         let last = headers.get_all(name.as_str()).iter().next_back();
         let Some(list) = last.and_then(|value| value.to_str().ok()) else {

@@ -22,6 +22,7 @@ mod health;
 mod layer;
 mod lenient;
 mod logs;
+mod metrics;
 mod passkey;
 mod password;
 mod realtime;
@@ -29,10 +30,12 @@ mod records;
 mod server;
 mod settings;
 mod statics;
+mod transfer;
 
 use axum::Router;
 use axum::routing::{get, post, put};
 
+pub use metrics::{export, serve_metrics};
 pub use server::serve;
 
 use crate::app::App;
@@ -86,6 +89,14 @@ fn routes(app: App) -> Router {
             axum::routing::delete(collections::truncate),
         )
         .route(
+            "/api/collections/{collection}/import",
+            post(transfer::import),
+        )
+        .route(
+            "/api/collections/{collection}/export",
+            get(transfer::export),
+        )
+        .route(
             "/api/collections/{collection}/records",
             get(records::list).post(records::create),
         )
@@ -106,6 +117,7 @@ fn routes(app: App) -> Router {
         .route("/api/logs", get(logs::list).delete(logs::clear))
         .route("/api/logs/stats", get(logs::stats))
         .route("/api/logs/{id}", get(logs::view))
+        .route("/api/metrics", get(metrics::view))
         .route("/api/crons", get(crons::list))
         .route("/api/crons/{id}", post(crons::run))
         .route("/api/sql", post(console::run))

@@ -11,13 +11,16 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::error::Fault;
 use super::lenient::{Lenient, Taken};
 use super::{layer, routes};
 use crate::app::App;
-use crate::kit::limits::{HEADER_BYTES_MAX, HEADER_SECS_MAX};
+use crate::kit::json;
+use crate::kit::limits::{CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADER_SECS_MAX, RETRY_SECS};
 
 /// Serves `app` on `listener` until `shutdown` resolves; open requests then have `grace` to finish.
 pub async fn serve(
@@ -65,6 +68,28 @@ fn whole(body: Incoming, taken: Taken) -> Body {
     }))
 }
 
+/// How long a client that was turned away may take to leave.
+const TURNED_AWAY: Duration = Duration::from_millis(500);
+
+/// Says that there is no room, without reading what is asked.
+fn turn_away(mut stream: TcpStream) {
+    let body = json::to_text(&Fault::busy().to_json());
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {RETRY_SECS}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    tokio::spawn(async move {
+        // Whoever has left already misses it.
+        stream.write_all(answer.as_bytes()).await.ok();
+        stream.shutdown().await.ok();
+        // What was sent already is read, so that it does not take the answer along.
+        let mut unread = [0; 4_096];
+        let reading = async { while matches!(stream.read(&mut unread).await, Ok(1..)) {} };
+        tokio::time::timeout(TURNED_AWAY, reading).await.ok();
+    });
+}
+
 fn connection(
     app: &App,
     router: &axum::Router,
@@ -74,6 +99,10 @@ fn connection(
 ) {
     // Latency matters more than packets; where it cannot be set, nothing breaks.
     stream.set_nodelay(true).ok();
+    let Some(place) = app.metrics.connect(CONNECTIONS_MAX) else {
+        turn_away(stream);
+        return;
+    };
     let app = app.clone();
     let router = router.clone();
     let taken = Taken::default();
@@ -100,6 +129,7 @@ fn connection(
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::spawn(async move {
+        let _place = place;
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

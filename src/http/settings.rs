@@ -15,7 +15,7 @@ use crate::ops::settings::probe;
 
 /// `GET /api/settings`
 pub(super) async fn view(State(app): State<App>, Superuser(call): Superuser) -> Answer {
-    answer::ordered(&call, &app.settings.current().redacted())
+    answer::ordered(&call, &app.settings.answered())
 }
 
 /// `PATCH /api/settings`
@@ -25,7 +25,7 @@ pub(super) async fn update(
     body: Unread,
 ) -> Answer {
     let form = body.read(BODY_BYTES_MAX).await?.form()?;
-    let settings = app.settings.update(&Json::Object(form.into_map())).await?;
+    app.settings.update(&Json::Object(form.into_map())).await?;
     let logs = app.logs.clone();
     Task::spawn(async move {
         if let Err(error) = logs.prune().await {
@@ -33,7 +33,7 @@ pub(super) async fn update(
         }
     })
     .detach("the answer does not wait for old logs to go");
-    answer::ordered(&call, &settings.redacted())
+    answer::ordered(&call, &app.settings.answered())
 }
 
 /// `POST /api/settings/test/s3`

@@ -22,6 +22,20 @@ pub const HEADER_SECS_MAX: u64 = 60;
 pub const BODY_SECS_MAX: u64 = 300;
 /// Seconds that a client may take nothing of an answer (contract 1.2); then its connection is closed.
 pub const WRITE_STALL_SECS_MAX: u64 = 300;
+/// Characters of a request id that a caller brings along; a longer one is replaced.
+pub const REQUEST_ID_CHARS_MAX: usize = 64;
+/// Requests that are being answered at a time, streams of events aside; past it 503 with `Retry-After`.
+pub const REQUESTS_AT_ONCE_MAX: usize = 10_000;
+/// Open connections of all kinds; past it new ones are answered 503 and closed.
+pub const CONNECTIONS_MAX: usize = 65_000;
+/// Bytes of request bodies held in memory at a time, of all requests together; past it 503 with `Retry-After`.
+pub const BODIES_BYTES_MAX: usize = 512 << 20;
+/// Seconds after which whoever was turned away may come back.
+pub const RETRY_SECS: u64 = 1;
+/// Seconds between two exports of metrics where nobody says otherwise.
+pub const OTLP_SECS_DEFAULT: u64 = 15;
+/// Seconds that one export may take.
+pub const OTLP_TIMEOUT_SECS: u64 = 10;
 /// Bytes of the head of a request; past it 431.
 pub const HEADER_BYTES_MAX: usize = 1 << 20;
 
@@ -94,6 +108,36 @@ pub const PASSWORD_CHARS_DEFAULT: u64 = 71;
 pub const PASSWORD_BYTES_MAX: u64 = 1_024;
 /// Collections of one import; past it 400 and nothing is imported.
 pub const IMPORT_COLLECTIONS_MAX: usize = 2_000;
+/// Bytes of a migration's file; past it it is not applied.
+pub const MIGRATION_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of one row of an import; past it the import ends there, since a quotation mark that is not closed would make one
+/// row of the whole rest.
+pub const IMPORT_ROW_BYTES_MAX: u64 = 16 << 20;
+/// Columns of an imported table, and entries of its mapping; past it 400.
+pub const IMPORT_COLUMNS_MAX: usize = 2_000;
+/// Bytes of a file that is imported over HTTP; past it 413. The command line has no such bound.
+pub const IMPORT_BYTES_MAX: u64 = 8 << 30;
+/// Errors of rows that a report lists; further ones are counted.
+pub const IMPORT_ERRORS_LISTED_MAX: usize = 1_000;
+/// Names without a meaning that a report lists.
+pub const IMPORT_IGNORED_LISTED_MAX: usize = 100;
+/// Rows that share a transaction of an import: some 10 ms, for which other writes wait.
+pub const IMPORT_CHUNK_ROWS: usize = 500;
+/// The same, of rows with passwords: hashing is what they wait for.
+pub const IMPORT_CHUNK_PASSWORDS: usize = 50;
+/// Bytes of rows after which a transaction of an import begins anew.
+pub const IMPORT_CHUNK_BYTES: u64 = 1 << 20;
+/// Such groups of rows that wait to be written.
+pub const IMPORT_CHUNKS_WAITING: usize = 4;
+/// Seconds that an import which is one transaction (dry run, all or nothing) may hold the writer over HTTP; past it a dry
+/// run tells how far it came, and an import is undone. Other writes are answered 503 after a second of it.
+pub const IMPORT_TOGETHER_SECS_MAX: u64 = 15;
+/// The same of a command that has the directory to itself.
+pub const IMPORT_TOGETHER_SECS_ALONE_MAX: u64 = 6 * 60 * 60;
+/// Times that an import asks again for a turn which a busy writer refused, a quarter of a second apart.
+pub const IMPORT_TURNS_MAX: u32 = 120;
+/// Bytes of an export that are made at a time, one record aside.
+pub const EXPORT_PIECE_BYTES: usize = 512 << 10;
 /// Bytes of one compiled pattern of a field; past it the pattern is invalid at save.
 pub const PATTERN_COMPILED_BYTES_MAX: usize = 2 << 20;
 /// Nested groups of one pattern; past it the pattern is invalid at save.
@@ -298,6 +342,8 @@ pub const LOG_QUEUE_MAX: usize = 10_000;
 pub const LOG_BATCH_MAX: usize = 200;
 /// Seconds that a log entry waits for others before it is written.
 pub const LOG_DELAY_SECS: u64 = 3;
+/// Log entries removed at a time when the log is too large.
+pub const LOG_TRIM_ROWS: u64 = 1_000;
 /// Bytes of a log entry's data when `logs.maxDataSize` is 0 (contract-auth 5.1).
 pub const LOG_DATA_BYTES_DEFAULT: usize = 16 << 10;
 /// Characters of a URL in the request log (contract-auth 6.1).

@@ -39,6 +39,9 @@ pub enum Error {
     /// The settings are not readable with the given key, or the key is of a wrong size.
     #[error("{0}")]
     Encryption(String),
+    /// What the environment of the process says of settings does not hold.
+    #[error("{0}")]
+    Fixed(String),
     /// A filter, sort or page parameter does not hold.
     #[error("{0}")]
     BadQuery(&'static str),

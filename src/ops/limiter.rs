@@ -43,6 +43,29 @@ struct Window {
     used: i64,
 }
 
+/// Where a caller stands under the rule that binds a request, if one does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing(pub Option<Count>);
+
+/// What is left of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Requests of a window.
+    pub limit: i64,
+    /// Those that may still come; negative when this one was too many.
+    pub left: i64,
+    /// Seconds until the next window.
+    pub reset_secs: i64,
+}
+
+impl Standing {
+    /// Whether the request may go on.
+    #[must_use]
+    pub fn is_admitted(self) -> bool {
+        self.0.is_none_or(|count| count.left >= 0)
+    }
+}
+
 impl Limiter {
     /// A limiter under `settings`.
     #[must_use]
@@ -65,25 +88,25 @@ impl Limiter {
                 .any(|network| network.contains(&call.client_ip))
     }
 
-    /// Counts a request to a path; `false` when it is one too many.
+    /// Counts a request to a path.
     #[must_use]
-    pub fn admits_path(&self, call: &Call, path: &str) -> bool {
+    pub fn count_path(&self, call: &Call, path: &str) -> Standing {
         let candidates = [format!("{} {path}", call.method), path.to_owned()];
-        self.admits(call, &candidates, |rule| {
+        self.count(call, &candidates, |rule| {
             format!("{}{}", rule.label, rule.audience)
         })
     }
 
-    /// Counts an action on a collection, asked for by `path`; `false` when it is one too many. Every spelling of the
-    /// collection in the path shares one window.
+    /// Counts an action on a collection, asked for by `path`. Every spelling of the collection in the path shares one
+    /// window.
     #[must_use]
-    pub fn admits_action(
+    pub fn count_action(
         &self,
         call: &Call,
         collection: &Collection,
         actions: &[&str],
         path: &str,
-    ) -> bool {
+    ) -> Standing {
         let own = actions
             .iter()
             .map(|action| format!("{}:{action}", collection.name));
@@ -92,7 +115,7 @@ impl Limiter {
             .chain(any)
             .chain([format!("{} {path}", call.method), path.to_owned()])
             .collect();
-        self.admits(call, &candidates, |rule| {
+        self.count(call, &candidates, |rule| {
             format!(
                 "{} {} {}",
                 collection.id.as_str(),
@@ -102,15 +125,15 @@ impl Limiter {
         })
     }
 
-    fn admits(
+    fn count(
         &self,
         call: &Call,
         candidates: &[String],
         bucket: impl Fn(&RateRule) -> String,
-    ) -> bool {
+    ) -> Standing {
         let settings = self.0.settings.current();
         let Some(rule) = rule_for(&settings, &call.actor, candidates) else {
-            return true;
+            return Standing::default();
         };
         let mut windows = self.0.windows.lock();
         if windows.rules != settings.rate_limits.rules {
@@ -122,7 +145,7 @@ impl Limiter {
 }
 
 impl Windows {
-    fn take(&mut self, bucket: String, call: &Call, rule: &RateRule) -> bool {
+    fn take(&mut self, bucket: String, call: &Call, rule: &RateRule) -> Standing {
         let now = call.now.as_secs();
         let mut key = Key {
             bucket,
@@ -146,7 +169,11 @@ impl Windows {
             *window = fresh;
         }
         window.used = window.used.saturating_add(1);
-        window.used <= rule.max_requests
+        Standing(Some(Count {
+            limit: rule.max_requests,
+            left: rule.max_requests.saturating_sub(window.used),
+            reset_secs: window.end_secs - now,
+        }))
     }
 }
 
@@ -224,7 +251,14 @@ mod tests {
     fn windows_are_fixed_and_of_one_client() {
         let mut windows = Windows::default();
         let rule = rule("a", "", 2);
-        let mut take = |secs, ip| windows.take("a".to_owned(), &call_at(secs, ip), &rule);
+        let mut count = |secs, ip| windows.take("a".to_owned(), &call_at(secs, ip), &rule);
+        let first = Count {
+            limit: 2,
+            left: 1,
+            reset_secs: 10,
+        };
+        assert_eq!(count(90, "9.9.9.9"), Standing(Some(first)));
+        let mut take = |secs, ip| count(secs, ip).is_admitted();
         assert!(take(100, "1.2.3.4"));
         assert!(take(101, "::ffff:1.2.3.4"));
         assert!(!take(109, "1.2.3.4"));

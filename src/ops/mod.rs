@@ -6,10 +6,12 @@ pub mod cron;
 mod error;
 mod limiter;
 pub mod logs;
+pub mod metrics;
 pub mod settings;
 
 pub use backup::Backups;
 pub use error::Error;
-pub use limiter::Limiter;
+pub use limiter::{Limiter, Standing};
 pub use logs::Logs;
+pub use metrics::Metrics;
 pub use settings::Settings;

@@ -111,6 +111,51 @@ impl Draft {
         draft
     }
 
+    /// Understands texts for keys that are resolved already, in the order in which they act: the rows of a table, whose
+    /// keys are the same for all. What is no field's (a confirmed password, a wanted id) is in `extras`.
+    #[must_use]
+    pub fn planned<'k>(
+        collection: &Arc<Collection>,
+        texts: impl Iterator<Item = (usize, Modifier, &'k str, String)>,
+    ) -> Self {
+        let mut draft = Self {
+            collection: Arc::clone(collection),
+            edits: Vec::with_capacity(collection.fields.len()),
+            body: JsonMap::new(),
+            files: Vec::new(),
+            passwords: Vec::new(),
+            proven_hash: None,
+            fresh_id: fresh_id(collection),
+        };
+        for (index, modifier, key, text) in texts {
+            let submitted = Json::String(text);
+            draft.take_key(index, modifier, &submitted);
+            if key == "id" {
+                draft.body.insert(key.to_owned(), submitted);
+            }
+        }
+        draft
+    }
+
+    /// Confirms the submitted password, where the file that it came from has no second column for that.
+    pub fn confirm_password(&mut self) {
+        let plain = self.password("password").map(|p| p.plain.clone());
+        if let Some(plain) = plain.filter(|plain| !plain.is_empty()) {
+            self.body
+                .entry("passwordConfirm")
+                .or_insert_with(|| Json::from(plain.as_str()));
+        }
+    }
+
+    /// What the submission sets the field at `index` to; nothing when it does not.
+    #[must_use]
+    pub fn set_to(&self, index: usize) -> Option<&Value> {
+        self.edits.iter().rev().find_map(|(at, edit)| match edit {
+            Edit::Set(value) if *at == index => Some(value),
+            Edit::Set(_) | Edit::Modify(..) => None,
+        })
+    }
+
     /// Gives uploads their stored names and adds these to the values of their keys, as if the names had been submitted.
     fn name_uploads(&mut self, uploads: Vec<(CompactString, Upload)>, call: &Call) {
         for (key, upload) in uploads {
@@ -251,6 +296,12 @@ impl Draft {
 
     /// Gives the account a password that nobody knows, unless one was submitted.
     pub fn generate_password(&mut self) {
+        self.take_password(unknown_password(), None);
+    }
+
+    /// Gives the account the password `plain`, which nobody knows, unless one was submitted; with its hash where that is
+    /// made already.
+    pub fn take_password(&mut self, plain: CompactString, hash: Option<CompactString>) {
         if self
             .password("password")
             .is_some_and(|p| !p.plain.is_empty())
@@ -260,14 +311,13 @@ impl Draft {
         let Some(field) = self.collection.field_index("password") else {
             return;
         };
-        let plain = id::random(GENERATED_PASSWORD_CHARS, id::ALNUM);
         self.body
             .insert("passwordConfirm".to_owned(), Json::from(plain.as_str()));
         self.passwords.retain(|password| password.field != field);
         self.passwords.push(NewPassword {
             field,
             plain,
-            hash: None,
+            hash,
             generated: true,
             common: false,
         });
@@ -288,6 +338,12 @@ impl Draft {
                 .iter()
                 .any(|password| !password.plain.is_empty())
     }
+}
+
+/// A password that nobody knows.
+#[must_use]
+pub fn unknown_password() -> CompactString {
+    id::random(GENERATED_PASSWORD_CHARS, id::ALNUM)
 }
 
 /// Whether a caller that is no superuser may write `key`: hidden fields may not be, but for an account's password.

@@ -50,6 +50,9 @@ pub enum Error {
     /// 400: a question about a rule names what does not exist.
     #[error("The question names something that does not exist.")]
     Question(FieldErrors),
+    /// 400: an import or export that cannot begin.
+    #[error("The import cannot begin.")]
+    Import(FieldErrors),
     /// 400: the record cannot go.
     #[error(
         "Failed to delete record. Make sure that the record is not part of a required relation reference."

@@ -21,6 +21,7 @@ pub mod remove;
 mod service;
 pub mod sight;
 mod system;
+pub mod transfer;
 pub mod update;
 pub mod view;
 

@@ -72,13 +72,15 @@ impl LogTx<'_> {
         Ok(())
     }
 
-    /// How many entries of `select` each hour has, oldest hour first; hours in the contract's text form.
+    /// How many requests and entries of `select` each hour has (a line may stand for several), oldest hour first; hours in the contract's text form.
     ///
     /// # Errors
     /// The store's own.
     pub fn hourly(&self, select: &Select<'_>) -> Result<Vec<(CompactString, u64)>, StoreError> {
         let mut sql = Sql::new();
-        sql.push("SELECT strftime('%Y-%m-%d %H:00:00', created) AS hour, count(*) FROM _logs");
+        sql.push("SELECT strftime('%Y-%m-%d %H:00:00', created) AS hour, \
+             sum(CASE WHEN instr(data, '\"weight\":') AND json_valid(data) \
+             THEN coalesce(CAST(json_extract(data, '$.weight') AS INTEGER), 1) ELSE 1 END) FROM _logs");
         if let Some(filter) = select.filter {
             sql.push(" WHERE ");
             filter.write_sql(select.catalog, Root::Table("_logs"), select.call, &mut sql);
@@ -110,6 +112,40 @@ impl LogTx<'_> {
             .push(" OR level < ")
             .arg(Value::Int(level));
         self.execute(&sql)
+    }
+
+    /// Removes the oldest entries while all of them take more than `most` bytes. Their room in the file is used again.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn keep_within(&self, most: Option<u64>) -> Result<(), StoreError> {
+        let Some(most) = most else { return Ok(()) };
+        while self.used_bytes()? > most {
+            let mut sql = Sql::new();
+            sql.push(
+                "DELETE FROM _logs WHERE rowid IN (SELECT rowid FROM _logs ORDER BY created LIMIT ",
+            )
+            .number(limits::LOG_TRIM_ROWS)
+            .push(")");
+            if self.execute(&sql)? == 0 {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the pages in use.
+    fn used_bytes(&self) -> Result<u64, StoreError> {
+        let pragma = |name: &'static str| -> Result<u64, StoreError> {
+            let mut sql = Sql::new();
+            sql.push(name);
+            Ok(match self.query_value(&sql)? {
+                Some(Value::Int(n)) => u64::try_from(n).unwrap_or(0),
+                _ => 0,
+            })
+        };
+        let pages = pragma("PRAGMA page_count")?.saturating_sub(pragma("PRAGMA freelist_count")?);
+        Ok(pages.saturating_mul(pragma("PRAGMA page_size")?))
     }
 
     /// Removes every entry.

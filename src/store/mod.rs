@@ -13,11 +13,11 @@ mod sqlite;
 pub use change::{Action, Change, ChangeKind, CommitGroup, Cursor, Entry, Position, Subject};
 pub use cursor::CursorSeal;
 pub use difference::Concerned;
-pub use directory::{Restore, free_bytes, is_state};
+pub use directory::{Restore, Transplanted, free_bytes, is_state, transplant};
 pub use error::StoreError;
 pub use logs::{LogEntry, LogTx, Logs};
 pub use query::{After, Page, Referring, Select};
 pub use sqlite::{
     Access, ConsoleColumn, ConsoleRows, DdlError, OpenOptions, ReadTx, Snapshot, Store,
-    SuperuserSql, WriteTx, check_database, raw_text,
+    SuperuserSql, TableCopy, WriteTx, check_database, raw_text,
 };

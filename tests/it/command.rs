@@ -126,3 +126,125 @@ fn a_server_says_where_it_is_and_ends_at_a_signal() {
         "closed in good order"
     );
 }
+
+#[test]
+fn files_of_records_go_in_and_come_out_again() {
+    let dir = Dir::new();
+    std::fs::create_dir_all(&dir.0).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let collections = file(
+        "collections.json",
+        r#"[{"name":"books","type":"base","fields":[{"name":"title","type":"text","required":true}]}]"#,
+    );
+    let books = file("books.csv", "title\nOne\n\"\"\nTwo\n");
+    let whole = file("whole.csv", "Name\nThree\n");
+    let out = dir.0.join("out.csv");
+
+    let made = run(&dir, &["import", "collections", &collections]);
+    let dry = run(&dir, &["import", &books, "--dry-run"]);
+    let some = run(&dir, &["import", &books]);
+    let all = run(
+        &dir,
+        &["import", &whole, "--into", "books", "--map", "Name=title"],
+    );
+    let gone = run(&dir, &["import", "absent.csv"]);
+    let saved = run(
+        &dir,
+        &[
+            "export",
+            "books",
+            "-o",
+            out.to_str().unwrap(),
+            "--fields",
+            "title",
+            "--sort",
+            "title",
+        ],
+    );
+    let shown = run(
+        &dir,
+        &[
+            "export",
+            "books",
+            "--format",
+            "ndjson",
+            "--fields",
+            "title",
+            "--filter",
+            "title = 'Two'",
+        ],
+    );
+
+    assert_eq!(
+        (made.0, made.1.as_str()),
+        (0, "Imported 1 collections"),
+        "{}",
+        made.2
+    );
+    assert_eq!(dry.0, 1);
+    assert!(
+        dry.1
+            .starts_with("Dry run, nothing was kept: 3 rows into books: 2 created"),
+        "{}",
+        dry.1
+    );
+    assert_eq!(some.0, 1);
+    assert!(
+        some.2
+            .starts_with("line 3: title: Cannot be blank. (validation_required)"),
+        "{}",
+        some.2
+    );
+    assert_eq!(all.0, 0, "{}", all.2);
+    assert_eq!(gone.0, 1);
+    assert_eq!(saved.0, 0, "{}", saved.2);
+    assert_eq!(
+        std::fs::read_to_string(&out).unwrap(),
+        "title\r\nOne\r\nThree\r\nTwo\r\n"
+    );
+    assert_eq!(shown.1, r#"{"title":"Two"}"#);
+}
+
+#[test]
+fn a_directory_of_pocketbase_is_copied_and_compared() {
+    let dir = Dir::new();
+    let from = dir.0.join("theirs");
+    let other = Dir(dir.0.join("beside"));
+    let made = run(
+        &Dir(from.clone()),
+        &["superuser", "create", "ann@example.com", "1234567890"],
+    );
+    let source = from.join("data");
+    std::fs::create_dir_all(source.join("storage/a/b")).unwrap();
+    std::fs::write(source.join("storage/a/b/file.txt"), "content").unwrap();
+    let source = source.to_str().unwrap();
+
+    let copied = run(&other, &["import", "pocketbase", source, "--json"]);
+    let again = run(&other, &["import", "pocketbase", source]);
+    let nothing = run(
+        &Dir(dir.0.join("third")),
+        &["import", "pocketbase", "/nonexistent"],
+    );
+
+    assert_eq!(made.0, 0, "{}", made.2);
+    assert_eq!(copied.0, 0, "{}", copied.2);
+    let facts: serde_json::Value = serde_json::from_str(&copied.1).unwrap();
+    assert_eq!(
+        (&facts["tables"]["_superusers"], &facts["files"]),
+        (&1.into(), &1.into()),
+        "{facts}"
+    );
+    let file = other.0.join("data/storage/a/b/file.txt");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "content");
+    assert!(again.2.contains("not empty"), "{}", again.2);
+    assert!(
+        nothing.2.contains("no directory of PocketBase"),
+        "{}",
+        nothing.2
+    );
+    assert!(!dir.0.join("third/data").exists(), "nothing half done");
+}

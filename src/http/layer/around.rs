@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use tower_service::Service;
 
 use super::headers::{self, Frameable};
+use super::named::Names;
 use super::{cors, limits, log, www};
 use crate::app::App;
 use crate::auth::{is_key, is_misplaced_key};
@@ -21,7 +22,8 @@ use crate::call::Call;
 use crate::http::body;
 use crate::http::error::Fault;
 use crate::http::extract;
-use crate::kit::limits::BODY_BYTES_MAX;
+use crate::kit::limits::{BODY_BYTES_MAX, REQUESTS_AT_ONCE_MAX};
+use crate::ops::Standing;
 
 /// Answers one request that came from `peer`.
 pub(in crate::http) async fn respond(
@@ -52,13 +54,21 @@ pub(in crate::http) async fn respond(
 
 async fn handled(app: &App, router: &mut Router, peer: IpAddr, request: Request) -> Response<Body> {
     let started = Instant::now();
+    let names = Names::of(request.headers());
+    let Some(_place) = app.metrics.begin(REQUESTS_AT_ONCE_MAX) else {
+        // Nothing more is looked at: that is the point of it.
+        let mut response = Fault::busy().into_response();
+        names.mark(response.headers_mut());
+        return response;
+    };
     let (mut parts, body) = request.into_parts();
     if let Some(uri) = spelt_plainly(&parts.uri) {
         parts.uri = uri;
     }
     let call = extract::call(app, &parts, peer).await;
     let line = log::Line::begin(&parts, &call, started);
-    let response = match refusal(app, &call, &parts) {
+    let standing = limits::count(app, &call, &parts);
+    let mut response = match refusal(app, &call, &parts, standing) {
         Some(fault) => {
             body::discard(body).await;
             fault.into_response()
@@ -68,7 +78,9 @@ async fn handled(app: &App, router: &mut Router, peer: IpAddr, request: Request)
             routed(router, Request::from_parts(parts, body)).await
         }
     };
-    line.end(app, &response);
+    names.mark(response.headers_mut());
+    limits::mark(response.headers_mut(), standing);
+    line.end(app, names, &response);
     response
 }
 
@@ -128,7 +140,7 @@ pub(in crate::http) fn is_misplaced(app: &App, call: &Call) -> bool {
 }
 
 /// Why a request goes no further, whatever its handler would say.
-fn refusal(app: &App, call: &Call, parts: &Parts) -> Option<Fault> {
+fn refusal(app: &App, call: &Call, parts: &Parts, standing: Standing) -> Option<Fault> {
     if is_misplaced(app, call) {
         return Some(Fault::forbidden().caused_by("superuser or key from an address not listed"));
     }
@@ -136,8 +148,9 @@ fn refusal(app: &App, call: &Call, parts: &Parts) -> Option<Fault> {
     if call.actor.record().is_none() && is_key(extract::token(&parts.headers)) {
         return Some(Fault::unknown_key());
     }
-    if !limits::admits(app, call, parts) {
-        return Some(Fault::too_many_requests());
+    if let Some(count) = standing.0.filter(|_| !standing.is_admitted()) {
+        app.metrics.limit();
+        return Some(Fault::limited(count.reset_secs));
     }
     declared_too_large(parts).then(Fault::too_large)
 }
@@ -147,7 +160,8 @@ fn declared_too_large(parts: &Parts) -> bool {
     let own_limit = |path: &str| {
         path == "/api/batch"
             || path == "/api/backups/upload"
-            || (path.starts_with("/api/collections/") && path.contains("/records"))
+            || (path.starts_with("/api/collections/")
+                && (path.contains("/records") || path.ends_with("/import")))
     };
     extract::text(&parts.headers, header::CONTENT_LENGTH)
         .parse::<u64>()

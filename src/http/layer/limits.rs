@@ -1,28 +1,48 @@
-//! Which limit a request falls under: the path's, or the action's on a collection (contract-auth 6.4).
+//! Which limit a request falls under: the path's, or the action's on a collection (contract-auth 6.4); and what the
+//! answer says of it.
 
-use axum::http::Method;
+use axum::http::header::HeaderName;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method};
 
 use crate::app::App;
 use crate::call::Call;
+use crate::ops::Standing;
 
-/// Whether the request may go on.
-pub(super) fn admits(app: &App, call: &Call, parts: &Parts) -> bool {
+/// Where the caller stands with this request counted.
+pub(super) fn count(app: &App, call: &Call, parts: &Parts) -> Standing {
     if !app.limiter.binds(call) {
-        return true;
+        return Standing::default();
     }
     let path = parts.uri.path();
     let Some((collection, actions)) = action(&parts.method, path) else {
-        return app.limiter.admits_path(call, path);
+        return app.limiter.count_path(call, path);
     };
     let catalog = app.store.catalog();
     // An unknown collection is refused by its handler.
-    catalog.find(collection).is_none_or(|collection| {
-        // Writes to a view are refused as such, and count for nothing.
-        let is_refused =
-            collection.is_view() && matches!(actions, ["create" | "update" | "delete"]);
-        is_refused || app.limiter.admits_action(call, collection, actions, path)
-    })
+    catalog
+        .find(collection)
+        .map_or_else(Standing::default, |collection| {
+            // Writes to a view are refused as such, and count for nothing.
+            let is_refused =
+                collection.is_view() && matches!(actions, ["create" | "update" | "delete"]);
+            if is_refused {
+                return Standing::default();
+            }
+            app.limiter.count_action(call, collection, actions, path)
+        })
+}
+
+/// Says how many requests there are to a window, how many are left, and when the next one begins.
+pub(super) fn mark(headers: &mut HeaderMap, standing: Standing) {
+    let Some(count) = standing.0 else { return };
+    for (name, value) in [
+        ("ratelimit-limit", count.limit),
+        ("ratelimit-remaining", count.left.max(0)),
+        ("ratelimit-reset", count.reset_secs.max(0)),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
 }
 
 /// The collection that a path names and the actions that the request is on it.

@@ -6,6 +6,7 @@ mod cors;
 mod headers;
 mod limits;
 mod log;
+mod named;
 mod www;
 
 pub(super) use around::{is_misplaced, respond};

@@ -364,7 +364,12 @@ impl Session {
             method: CompactString::const_new("POST"),
             ..self.call.clone()
         };
-        !self.app.limiter.binds(&call) || self.app.limiter.admits_path(&call, "/api/realtime")
+        !self.app.limiter.binds(&call)
+            || self
+                .app
+                .limiter
+                .count_path(&call, "/api/realtime")
+                .is_admitted()
     }
 
     async fn sign_in(&self, ask: &Json, token: &str) -> Result<(), Fault> {

@@ -57,6 +57,12 @@ pub struct Request {
     pub failure: Option<(String, Json)>,
     /// The rule that said no.
     pub refusal: Option<Box<Refusal>>,
+    /// Names the request in its answer and in the logs.
+    pub request_id: CompactString,
+    /// Names the trace that the caller says the request is part of.
+    pub trace_id: Option<CompactString>,
+    /// How many requests this line stands for.
+    pub weight: u32,
 }
 
 impl Request {
@@ -118,8 +124,12 @@ impl Request {
         if settings.log_ip {
             text(&mut out, ",\"remoteIP\":", &expanded(self.remote_ip));
         }
+        text(&mut out, ",\"requestId\":", &self.request_id);
         out.extend_from_slice(b",\"status\":");
         out.extend_from_slice(self.status.to_string().as_bytes());
+        if let Some(trace) = &self.trace_id {
+            text(&mut out, ",\"traceId\":", trace);
+        }
         text(&mut out, ",\"type\":", "request");
         text(&mut out, ",\"url\":", &cut(url, LOG_URL_CHARS_MAX));
         text(
@@ -129,6 +139,10 @@ impl Request {
         );
         if settings.log_ip {
             text(&mut out, ",\"userIP\":", &expanded(self.user_ip));
+        }
+        if self.weight > 1 {
+            out.extend_from_slice(b",\"weight\":");
+            out.extend_from_slice(self.weight.to_string().as_bytes());
         }
         out.push(b'}');
         String::from_utf8(out).unwrap_or_default()
@@ -198,7 +212,8 @@ fn cut(text: &str, most: usize) -> Cow<'_, str> {
 }
 
 /// The URL with the values of secret parameters hidden.
-fn redacted(url: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn redacted(url: &str) -> Cow<'_, str> {
     let Some((path, query)) = url.split_once('?') else {
         return Cow::Borrowed(url);
     };
@@ -281,6 +296,9 @@ mod tests {
                 clause: "a = \"b\"".to_owned(),
                 record: "id2".into(),
             })),
+            request_id: "r1".into(),
+            trace_id: Some("t1".into()),
+            weight: 3,
         };
         let settings = LogSettings {
             log_auth_id: true,

@@ -2,8 +2,10 @@
 
 mod entry;
 mod query;
+mod sampler;
 mod service;
 
-pub use entry::{Entry, Request, expanded};
+pub use entry::{Entry, Request, expanded, redacted};
 pub use query::{LogHour, LogList, LogRow};
+pub use sampler::Kind;
 pub use service::Logs;

@@ -1,20 +1,23 @@
 //! Taking lines, writing them in batches, and answering questions about them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::entry::{Entry, Request};
 use super::query::{LogHour, LogList, LogRow, SHAPE, list, rows, stats};
+use super::sampler::{Kind, Sampler};
 use crate::call::Call;
 use crate::kit::clock::Clock;
 use crate::kit::limits::{LOG_BATCH_MAX, LOG_DELAY_SECS, LOG_QUEUE_MAX};
 use crate::kit::paging::Paging;
 use crate::kit::task::Task;
 use crate::kit::time::Timestamp;
+use crate::ops::settings;
 use crate::ops::{Error, Settings};
-use crate::store::{self, Select};
+use crate::store::{self, LogTx, Select};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -29,6 +32,9 @@ struct Inner {
     settings: Settings,
     clock: Clock,
     queue: mpsc::Sender<Message>,
+    sampler: Sampler,
+    /// Lines that there was no room for.
+    lost: AtomicU64,
     _writer: Task,
 }
 
@@ -51,25 +57,48 @@ impl Logs {
             settings,
             clock,
             queue,
+            sampler: Sampler::default(),
+            lost: AtomicU64::new(0),
             _writer: writer,
         }))
     }
 
-    /// Notes an answered request. Never waits: what there is no room for is lost.
-    pub fn request(&self, request: Request) {
-        if self.keeps(request.level()) {
-            self.0
-                .queue
-                .try_send(Message::Request(Box::new(request)))
-                .ok();
+    /// Whether an answered request is worth a line, and how many requests the line stands for. Cheap, and asked before
+    /// the line is made: beyond a number a second, ordinary requests are kept as a sample.
+    #[must_use]
+    pub fn wants(&self, kind: Kind, at: Timestamp, took: Duration) -> Option<u32> {
+        let settings = self.0.settings.current();
+        let logs = &settings.logs;
+        if logs.max_days <= 0 || kind.level() < logs.min_level {
+            return None;
         }
+        self.0
+            .sampler
+            .weight(kind, at.as_secs(), took, logs.max_per_second)
+    }
+
+    /// Notes an answered request that is wanted. Never waits: what there is no room for is lost, and counted.
+    pub fn request(&self, request: Request) {
+        self.send(Message::Request(Box::new(request)));
     }
 
     /// Notes what happened in a service. Never waits.
     pub fn note(&self, entry: Entry) {
         if self.keeps(entry.level) {
-            self.0.queue.try_send(Message::Entry(Box::new(entry))).ok();
+            self.send(Message::Entry(Box::new(entry)));
         }
+    }
+
+    fn send(&self, message: Message) {
+        if self.0.queue.try_send(message).is_err() {
+            self.0.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lines that were lost since the start, because there was no room for them.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
     }
 
     /// The present moment of the log's clock, for those who note.
@@ -145,7 +174,7 @@ impl Logs {
         self.0.stored.run(|tx| Ok(tx.clear().map(drop)?)).await
     }
 
-    /// Removes what the settings do not keep (any more).
+    /// Removes what the settings do not keep (any more): too old, too little, too much.
     ///
     /// # Errors
     /// The store's own.
@@ -154,15 +183,23 @@ impl Logs {
         let (days, level) = (settings.logs.max_days, settings.logs.min_level);
         if days > 0 {
             let oldest = self.0.clock.now().plus_millis(-days.saturating_mul(DAY_MS));
-            return self
-                .0
-                .stored
-                .run(move |tx| Ok(tx.prune(oldest, level).map(drop)?))
-                .await;
+            let most = most_bytes(&settings.logs);
+            let prune = move |tx: &LogTx<'_>| -> Result<(), Error> {
+                tx.prune(oldest, level)?;
+                Ok(tx.keep_within(most)?)
+            };
+            return self.0.stored.run(prune).await;
         }
         self.clear().await?;
         Ok(self.0.stored.vacuum().await?)
     }
+}
+
+/// What the log's file may have; `None` is no bound.
+fn most_bytes(settings: &settings::Logs) -> Option<u64> {
+    u64::try_from(settings.max_size)
+        .ok()
+        .filter(|most| *most > 0)
 }
 
 /// How often messages are taken while some wait to be written: to be woken by each would cost requests more than the log.
@@ -226,7 +263,8 @@ async fn write(stored: store::Logs, settings: Settings, mut messages: mpsc::Rece
                             Message::Flush(_) => None,
                         })
                         .collect();
-                    Ok::<_, Error>(tx.append(&entries)?)
+                    tx.append(&entries)?;
+                    Ok::<_, Error>(tx.keep_within(most_bytes(&settings.logs))?)
                 })
                 .await;
             if let Err(error) = written {

@@ -40,6 +40,13 @@ pub struct Document {
 /// Groups that PocketBase does not know: it would drop them when it saves, so they have a row of their own.
 pub(super) const OWN_GROUPS: [&str; 3] = ["realtime", "passkeys", "accounts"];
 
+/// Keys of the contract's groups that PocketBase does not know, kept in the same row.
+pub(super) const OWN_KEYS: [(&str, &str); 3] = [
+    ("trustedProxy", "addresses"),
+    ("logs", "maxPerSecond"),
+    ("logs", "maxSize"),
+];
+
 /// Outgoing mail.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -151,6 +158,8 @@ pub struct TrustedProxy {
     /// The leftmost address of a list instead of the rightmost.
     #[serde(rename = "useLeftmostIP")]
     pub use_leftmost_ip: bool,
+    /// Burrow's own: addresses and networks whose headers are believed; empty is anybody's.
+    pub addresses: Vec<String>,
 }
 
 /// Requests in one transaction.
@@ -182,6 +191,10 @@ pub struct Logs {
     pub log_ip: bool,
     /// Whether ids of signed-in records are kept.
     pub log_auth_id: bool,
+    /// Burrow's own: ordinary requests that are kept each second, beyond which a sample is; 0 is all.
+    pub max_per_second: i64,
+    /// Burrow's own: bytes of the log's file, beyond which the oldest entries go; 0 is no bound.
+    pub max_size: i64,
 }
 
 impl Document {
@@ -231,6 +244,8 @@ impl Document {
             logs: Logs {
                 max_days: 5,
                 log_ip: true,
+                max_per_second: 500,
+                max_size: 1 << 30,
                 ..Logs::default()
             },
             ..Self::default()
@@ -271,8 +286,8 @@ mod tests {
                 r#""s3":{"enabled":false,"bucket":"","region":"","endpoint":"","accessKey":"","forcePathStyle":false},"#,
                 r##""meta":{"accentColor":"#1055c9","appName":"Acme","appURL":"http://localhost:8090","senderName":"Support","senderAddress":"support@example.com","hideControls":false},"##,
                 r#""rateLimits":{"rules":[{"label":"*:auth","audience":"","duration":3,"maxRequests":2},{"label":"*:create","audience":"","duration":5,"maxRequests":20},{"label":"/api/batch","audience":"","duration":1,"maxRequests":3},{"label":"/api/","audience":"","duration":10,"maxRequests":300}],"excludedIPs":[],"enabled":false},"#,
-                r#""trustedProxy":{"headers":[],"useLeftmostIP":false},"batch":{"enabled":false,"maxRequests":50,"timeout":3,"maxBodySize":0},"#,
-                r#""logs":{"maxDataSize":0,"maxDays":5,"minLevel":0,"logIP":true,"logAuthId":false},"#,
+                r#""trustedProxy":{"headers":[],"useLeftmostIP":false,"addresses":[]},"batch":{"enabled":false,"maxRequests":50,"timeout":3,"maxBodySize":0},"#,
+                r#""logs":{"maxDataSize":0,"maxDays":5,"minLevel":0,"logIP":true,"logAuthId":false,"maxPerSecond":500,"maxSize":1073741824},"#,
                 r#""realtime":{"channels":[],"catchUp":true,"maxConnections":50000,"maxConnectionsPerAddress":1000,"maxSubscriptions":1000,"maxMessageBytes":65536,"maxBacklog":1024},"passkeys":{"collections":[],"rpId":"","origins":[]},"accounts":{"refuseCommonPasswords":[]}}"#
             )
         );

@@ -58,7 +58,7 @@ fn names(patch: &Json, path: &[&str]) -> bool {
 }
 
 /// The document with every key there is: those that are left out when empty, too.
-fn whole(document: &Document) -> Result<Json, Error> {
+pub(super) fn whole(document: &Document) -> Result<Json, Error> {
     let mut json = serde_json::to_value(document).map_err(|_| Error::UnreadableSettings)?;
     json["smtp"]["password"] = json!(document.smtp.password.as_deref().unwrap_or(""));
     json["s3"]["secret"] = json!(document.s3.secret);

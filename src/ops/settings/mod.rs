@@ -4,6 +4,7 @@ mod accounts;
 pub mod apple;
 mod crypt;
 mod document;
+mod fixed;
 mod merge;
 mod outgoing;
 mod passkeys;
@@ -15,6 +16,7 @@ mod validate;
 pub use document::{
     Backups, Batch, Document, Logs, Meta, RateLimits, RateRule, S3, Smtp, TrustedProxy,
 };
+pub use fixed::{Answered, Fixed};
 pub use realtime::{ChannelRules, Realtime, fits, is_channel_name};
 pub use service::{InForce, Settings};
 pub(crate) use validate::network;

@@ -8,7 +8,8 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 
-use super::document::{Document, OWN_GROUPS};
+use super::document::{Document, OWN_GROUPS, OWN_KEYS};
+use super::fixed::{Answered, Fixed};
 use super::{crypt, merge, validate};
 use crate::kit::json::{Json, JsonMap};
 use crate::kit::secret::Secret;
@@ -30,6 +31,8 @@ pub struct InForce {
     superuser_networks: Vec<IpNet>,
     /// Who is not limited.
     pub excluded_networks: Vec<IpNet>,
+    /// Whose headers tell a client's address; empty is anybody's.
+    proxy_networks: Vec<IpNet>,
 }
 
 impl InForce {
@@ -41,8 +44,17 @@ impl InForce {
         Self {
             superuser_networks: networks(&document.superuser_ips),
             excluded_networks: networks(&document.rate_limits.excluded_ips),
+            proxy_networks: networks(&document.trusted_proxy.addresses),
             document,
         }
+    }
+
+    /// Whether what the other end of a connection says of a client's address is believed.
+    #[must_use]
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        let networks = &self.proxy_networks;
+        networks.is_empty() || networks.iter().any(|network| network.contains(&peer))
     }
 
     /// Whether superusers may come from there.
@@ -71,6 +83,10 @@ struct Inner {
     store: Store,
     key: Option<Secret<String>>,
     key_name: String,
+    /// What holds whatever is stored.
+    fixed: Fixed,
+    /// What is stored, and kept for the day when nothing is fixed any more.
+    stored: ArcSwap<Document>,
     current: ArcSwap<InForce>,
     /// One change at a time: the next merges over what the last one made.
     changing: tokio::sync::Mutex<()>,
@@ -112,7 +128,7 @@ impl Settings {
     }
 
     /// Reads the settings of `store`; a directory without any gets those of a fresh one. `key` is what they are
-    /// encrypted with, `key_name` the variable it came from.
+    /// encrypted with, `key_name` the variable it came from; `fixed` holds whatever is stored.
     ///
     /// # Errors
     /// When they are not readable, or not with this key.
@@ -120,11 +136,14 @@ impl Settings {
         store: Store,
         key: Option<Secret<String>>,
         key_name: String,
+        fixed: Fixed,
     ) -> Result<Self, Error> {
         let settings = Self(Arc::new(Inner {
             store,
             key,
             key_name,
+            fixed,
+            stored: ArcSwap::default(),
             current: ArcSwap::default(),
             changing: tokio::sync::Mutex::new(()),
             watch: parking_lot::Mutex::new(None),
@@ -184,17 +203,26 @@ impl Settings {
         };
         let mut stored = self.decode(&row)?;
         if let Some(own) = own {
-            let own = self.decode(&own)?;
-            for group in OWN_GROUPS {
-                if let Some(value) = own.get(group) {
-                    stored.insert(group.to_owned(), value.clone());
-                }
-            }
+            join(&mut stored, &self.decode(&own)?);
         }
         // Stored documents may lack keys of newer versions: those have their defaults.
         let document = merge::merged(&Document::defaults(), &Json::Object(stored))?;
-        self.0.current.store(Arc::new(InForce::new(document)));
+        self.enforce(document)?;
         Ok(true)
+    }
+
+    /// From here on `stored` holds, but for what is fixed.
+    fn enforce(&self, stored: Document) -> Result<Arc<InForce>, Error> {
+        let in_force = Arc::new(InForce::new(self.0.fixed.over(&stored)?));
+        self.0.stored.store(Arc::new(stored));
+        self.0.current.store(Arc::clone(&in_force));
+        Ok(in_force)
+    }
+
+    /// As superusers are shown them: without secrets, and with the paths of what is fixed.
+    #[must_use]
+    pub fn answered(&self) -> Answered {
+        Answered::new(self.current().redacted(), &self.0.fixed)
     }
 
     /// Lays `patch` over the settings, saves and applies them.
@@ -203,11 +231,13 @@ impl Settings {
     /// When the result does not hold, or cannot be saved.
     pub async fn update(&self, patch: &Json) -> Result<Arc<InForce>, Error> {
         let _one_at_a_time = self.0.changing.lock().await;
-        let document = merge::merged(&self.current(), patch)?;
-        let mut errors = validate::errors(&document);
+        let patch = self.0.fixed.spare(patch).map_err(Error::InvalidSettings)?;
+        let document = merge::merged(&self.0.stored.load(), &patch)?;
+        let to_hold = self.0.fixed.over(&document)?;
+        let mut errors = validate::errors(&to_hold);
         if errors.is_empty() {
             let catalog = self.0.store.catalog();
-            errors = validate::channel_rules(&catalog, &document, &self.current());
+            errors = validate::channel_rules(&catalog, &to_hold, &self.current());
         }
         if !errors.is_empty() {
             return Err(Error::InvalidSettings(errors));
@@ -224,9 +254,10 @@ impl Settings {
         change: impl FnOnce(&mut Document) + Send,
     ) -> Result<Arc<InForce>, Error> {
         let _one_at_a_time = self.0.changing.lock().await;
-        let mut document = Document::clone(&self.current());
+        let stored = self.0.stored.load_full();
+        let mut document = Document::clone(&stored);
         change(&mut document);
-        if document == **self.current() {
+        if document == *stored {
             return Ok(self.current());
         }
         self.save(document).await
@@ -242,9 +273,7 @@ impl Settings {
                 Ok::<_, Error>(tx.set_param(OWN_ROW, &own)?)
             })
             .await?;
-        let in_force = Arc::new(InForce::new(document));
-        self.0.current.store(Arc::clone(&in_force));
-        Ok(in_force)
+        self.enforce(document)
     }
 
     /// Text as a BLOB in the clear, as TEXT under a key: as PocketBase keeps them.
@@ -288,9 +317,34 @@ fn split(document: &Document) -> Result<(JsonMap, JsonMap), Error> {
     let Ok(Json::Object(mut contract)) = serde_json::to_value(document) else {
         return Err(Error::UnreadableSettings);
     };
-    let own = OWN_GROUPS
+    let mut own: JsonMap = OWN_GROUPS
         .into_iter()
         .filter_map(|group| Some((group.to_owned(), contract.remove(group)?)))
         .collect();
+    for (group, key) in OWN_KEYS {
+        let value = contract
+            .get_mut(group)
+            .and_then(|group| group.as_object_mut()?.remove(key));
+        let kept = own.entry(group).or_insert_with(|| JsonMap::new().into());
+        if let (Some(value), Some(kept)) = (value, kept.as_object_mut()) {
+            kept.insert(key.to_owned(), value);
+        }
+    }
     Ok((contract, own))
+}
+
+/// The opposite of [`split`].
+fn join(contract: &mut JsonMap, own: &JsonMap) {
+    for group in OWN_GROUPS {
+        if let Some(value) = own.get(group) {
+            contract.insert(group.to_owned(), value.clone());
+        }
+    }
+    for (group, key) in OWN_KEYS {
+        let value = own.get(group).and_then(|kept| kept.get(key));
+        let group = contract.get_mut(group).and_then(Json::as_object_mut);
+        if let (Some(value), Some(group)) = (value, group) {
+            group.insert(key.to_owned(), value.clone());
+        }
+    }
 }

@@ -21,6 +21,9 @@ pub(super) fn errors(document: &Document) -> FieldErrors {
     errors.nest("s3", s3(&document.s3));
     errors.nest("meta", meta(document));
     rate_limits(&document.rate_limits, &mut errors);
+    let mut proxy = FieldErrors::new();
+    proxy.nest("addresses", networks(&document.trusted_proxy.addresses));
+    errors.nest("trustedProxy", proxy);
     errors.nest("batch", batch(document));
     errors.nest("logs", logs(document));
     errors.nest("realtime", realtime::errors(&document.realtime));
@@ -206,6 +209,8 @@ fn logs(document: &Document) -> FieldErrors {
     let mut errors = FieldErrors::new();
     at_least("maxDays", document.logs.max_days, 0, &mut errors);
     at_least("maxDataSize", document.logs.max_data_size, 0, &mut errors);
+    at_least("maxPerSecond", document.logs.max_per_second, 0, &mut errors);
+    at_least("maxSize", document.logs.max_size, 0, &mut errors);
     errors
 }
 

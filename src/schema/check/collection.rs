@@ -169,7 +169,8 @@ pub fn check_stored_rules(
     errors
 }
 
-const ACTIONS: [(&str, Action); 5] = [
+/// Rules by their keys, in the contract's order.
+pub const ACTIONS: [(&str, Action); 5] = [
     ("listRule", Action::List),
     ("viewRule", Action::View),
     ("createRule", Action::Create),

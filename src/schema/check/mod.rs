@@ -5,4 +5,4 @@ mod collection;
 mod field;
 mod limit;
 
-pub use collection::{World, check, check_stored_rules};
+pub use collection::{ACTIONS, World, check, check_stored_rules};

@@ -12,6 +12,7 @@ mod migrate;
 mod notes;
 mod restore;
 mod state;
+mod transplant;
 
 pub(super) use adopt::adopt;
 pub use adopt::free_bytes;
@@ -22,6 +23,7 @@ pub(super) use migrate::migrate;
 pub use restore::{Restore, is_state};
 pub(super) use state::Left;
 use state::State;
+pub use transplant::{Transplanted, transplant};
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -21,7 +21,8 @@ mod writer;
 
 pub(super) use connection::{Link, Role};
 pub use console::{ConsoleColumn, ConsoleRows, SuperuserSql, raw_text};
-pub use copy::check_database;
+pub(super) use copy::copy_compared;
+pub use copy::{TableCopy, check_database};
 pub use ddl::DdlError;
 pub use open::{Access, OpenOptions, Store};
 pub use read::ReadTx;

@@ -341,6 +341,12 @@ impl Store {
         }
     }
 
+    /// Writes that wait for their turn.
+    #[must_use]
+    pub fn writes_waiting(&self) -> usize {
+        self.0.shared.waiting.lock().len()
+    }
+
     /// Seals and opens the cursors that clients hold.
     #[must_use]
     pub fn cursors(&self) -> &CursorSeal {

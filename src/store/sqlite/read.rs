@@ -109,8 +109,9 @@ impl<'a> ReadTx<'a> {
         sql.push(" WHERE ")
             .ident(field)
             .push(" = ")
-            .arg(value.clone())
-            .push(" LIMIT 1");
+            .arg(value.clone());
+        not_empty(field, value, &mut sql);
+        sql.push(" LIMIT 1");
         self.query_one(&sql, |row| record(collection, row))
     }
 
@@ -129,7 +130,9 @@ impl<'a> ReadTx<'a> {
             .ident(field)
             .push(" = ")
             .arg(value.clone())
-            .push(" COLLATE NOCASE LIMIT 1");
+            .push(" COLLATE NOCASE");
+        not_empty(field, value, &mut sql);
+        sql.push(" LIMIT 1");
         self.query_one(&sql, |row| record(collection, row))
     }
 
@@ -354,6 +357,27 @@ impl<'a> ReadTx<'a> {
         self.exists(&sql)
     }
 
+    /// Files of all applied migrations, with the microseconds since 1970 when they were.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn migrations(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        /// Below this a stamp is in seconds: those of older versions of PocketBase are.
+        const SECONDS_MAX: i64 = 100_000_000_000;
+        let mut sql = Sql::new();
+        sql.push("SELECT file, applied FROM _migrations ORDER BY file");
+        let mut found = Vec::new();
+        self.query_rows(&sql, &mut |row| {
+            let at = match row.cell(1).to_value() {
+                Value::Int(at) if at < SECONDS_MAX => at.saturating_mul(1_000_000),
+                Value::Int(at) => at,
+                Value::Null | Value::Real(_) | Value::Text(_) | Value::Blob(_) => 0,
+            };
+            found.push((row.cell(0).text_or_empty().to_owned(), at));
+        })?;
+        Ok(found)
+    }
+
     /// The value of the row `id` of `_params`.
     ///
     /// # Errors
@@ -371,4 +395,12 @@ pub(super) fn record(collection: &Arc<Collection>, row: &dyn Columns) -> Record 
         .map(|index| row.cell(index).to_value())
         .collect();
     Record::from_cells(Arc::clone(collection), cells)
+}
+
+/// Says of a field that is compared with a text that it is not empty, which is true anyway: indexes of fields like e-mail
+/// addresses leave empty ones out, and are used only where a statement says so too.
+fn not_empty(field: &str, value: &Value, sql: &mut Sql) {
+    if field != "id" && !value.text_or_empty().is_empty() {
+        sql.push(" AND ").ident(field).push(" != ''");
+    }
 }

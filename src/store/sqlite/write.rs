@@ -28,6 +28,8 @@ pub struct WriteTx<'a> {
     changes: Vec<Change>,
     /// Bytes of its entries.
     bytes: u64,
+    /// Bytes of the records that its changes hold.
+    images: u64,
     /// Collections of changes whose images were let go.
     untold: Vec<CollectionId>,
 }
@@ -54,6 +56,7 @@ impl<'a> WriteTx<'a> {
             first: next,
             changes: Vec::new(),
             bytes: 0,
+            images: 0,
             untold: Vec::new(),
         }
     }
@@ -76,6 +79,31 @@ impl<'a> WriteTx<'a> {
             bytes: self.bytes,
             partial,
         }
+    }
+
+    /// Runs `f` as a part that can fail alone: what it did is undone when it gives an error, and the transaction goes on.
+    ///
+    /// # Errors
+    /// What `f` gives, or the store's own.
+    pub fn attempt<T, E: From<StoreError>>(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (next, catalog) = (self.next, Arc::clone(&self.read.catalog));
+        super::connection::step(self.connection(), "SAVEPOINT attempt")?;
+        let done = f(self);
+        if done.is_err() {
+            // Nothing to go back to where the whole transaction ended (a full disk): the writer sees that.
+            if self.connection().is_autocommit() {
+                return done;
+            }
+            super::connection::step(self.connection(), "ROLLBACK TO attempt")?;
+            self.next = next;
+            self.read.catalog = catalog;
+            self.changes.retain(|change| change.position.0 < next);
+        }
+        super::connection::step(self.connection(), "RELEASE attempt")?;
+        done
     }
 
     /// The instant of this transaction in the log.
@@ -283,6 +311,33 @@ impl<'a> WriteTx<'a> {
         Ok(there)
     }
 
+    /// Records the migration `file` as applied now, after all others.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn note_migration(&mut self, file: &str) -> Result<(), StoreError> {
+        let last = self.migrations()?.into_iter().map(|(_, at)| at).max();
+        let now = self.now.as_millis().saturating_mul(1_000);
+        let at = now.max(last.map_or(i64::MIN, |last| last.saturating_add(1)));
+        let mut sql = Sql::new();
+        sql.push("INSERT OR REPLACE INTO _migrations (file, applied) VALUES (")
+            .arg(file)
+            .push(", ")
+            .arg(Value::Int(at))
+            .push(")");
+        self.execute(&sql).map(drop)
+    }
+
+    /// Forgets that the migration `file` was applied.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn forget_migration(&mut self, file: &str) -> Result<(), StoreError> {
+        let mut sql = Sql::new();
+        sql.push("DELETE FROM _migrations WHERE file = ").arg(file);
+        self.execute(&sql).map(drop)
+    }
+
     fn append_schema(&mut self, collections: Vec<Concerned>) -> Result<(), StoreError> {
         let concerns = log::encode_concerned(&collections);
         self.append(ChangeKind::Schema { collections }, Some(&concerns))
@@ -298,8 +353,9 @@ impl<'a> WriteTx<'a> {
         log::append(self.connection(), &change, undo)?;
         self.next += 1;
         self.bytes += log::size(&change);
+        self.images += images(&change.kind);
         self.changes.push(change);
-        if self.bytes > limits::CHANGE_IMAGES_BYTES_MAX {
+        if self.images > limits::CHANGE_IMAGES_BYTES_MAX {
             self.let_images_go();
         }
         Ok(())
@@ -320,4 +376,18 @@ impl<'a> WriteTx<'a> {
         });
         self.untold = untold;
     }
+}
+
+/// Bytes that a change holds while it waits to be told, roughly.
+fn images(kind: &ChangeKind) -> u64 {
+    /// Of a record besides its texts.
+    const RECORD_BYTES: usize = 128;
+    let of = |record: &Record| record.size_bytes() + RECORD_BYTES;
+    let bytes = match kind {
+        ChangeKind::Create { after } => of(after),
+        ChangeKind::Update { before, after } => of(before) + of(after),
+        ChangeKind::Delete { before } => of(before),
+        ChangeKind::Schema { .. } | ChangeKind::Touched { .. } => 0,
+    };
+    bytes as u64
 }

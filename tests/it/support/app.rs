@@ -104,6 +104,14 @@ impl TestApp {
         *self = Self::start(root, config, self.clock.clone());
     }
 
+    /// Ends in order and starts otherwise over the same directory.
+    pub fn restart_configured(&mut self, change: impl FnOnce(&mut Config)) {
+        self.stop();
+        let (root, mut config) = (std::mem::take(&mut self.root), self.app.config.clone());
+        change(&mut config);
+        *self = Self::start(root, config, self.clock.clone());
+    }
+
     fn stop(&mut self) {
         drop(self.stop.take());
         let Some(runtime) = self.runtime.take() else {

@@ -1,0 +1,236 @@
+//! The import as a whole: who may, in which transactions, and what is told meanwhile.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::options::{ImportOptions, OnError, unique_by};
+use super::report::{ImportReport, Progress};
+use super::rows::{Chunk, Maker};
+use super::source::{Input, Source};
+use super::write::Writing;
+use crate::call::Call;
+use crate::kit::limits::{IMPORT_CHUNKS_WAITING, IMPORT_TURNS_MAX, WRITE_ALONE_SECS_MAX};
+use crate::records::blobs::{self, Leftover};
+use crate::records::create;
+use crate::records::draft::unknown_password;
+use crate::records::{Error, Records};
+use crate::store::StoreError;
+
+/// Told how far an import has come; `false` ends it.
+pub type Watch = Arc<dyn Fn(Progress) -> bool + Send + Sync>;
+
+/// Pause before a busy writer is asked again.
+const TURN_PAUSE: Duration = Duration::from_millis(250);
+/// What the store's own deadline gives beyond ours, which ends in order.
+const SPARE: Duration = Duration::from_secs(5);
+
+impl Records {
+    /// Imports the rows of `input` into the collection that `name` names. For superusers; `watch` is told of progress.
+    ///
+    /// # Errors
+    /// When nothing was begun: [`Error::Import`], or the path names nothing that can be written. What happens to rows is
+    /// in the report.
+    pub async fn import(
+        &self,
+        call: &Call,
+        name: &str,
+        input: Input,
+        options: ImportOptions,
+        watch: Watch,
+    ) -> Result<ImportReport, Error> {
+        if !call.actor.is_superuser() {
+            return Err(Error::SuperusersOnly);
+        }
+        let catalog = self.store().catalog();
+        let collection = Arc::clone(create::writable(&catalog, name)?);
+        options.check(&collection)?;
+        let options = Arc::new(options);
+        let opening = {
+            let (options, collection) = (Arc::clone(&options), Arc::clone(&collection));
+            tokio::task::spawn_blocking(move || Source::open(input, &options, &collection))
+        };
+        let failed = |error: &dyn std::fmt::Display| Error::Files(error.to_string());
+        let source = opening.await.map_err(|error| failed(&error))??;
+        let bytes_total = source.bytes_total;
+        let unknown_password = if collection.is_auth() {
+            let plain = unknown_password();
+            let hash = self.passwords().hash(&plain).await?;
+            Some((plain, hash.into()))
+        } else {
+            None
+        };
+        let maker = Maker {
+            source,
+            collection: Arc::clone(&collection),
+            options: Arc::clone(&options),
+            call: call.clone(),
+            passwords: self.passwords().clone(),
+            runtime: Handle::current(),
+            row: 0,
+        };
+        let upsert = options.upsert.as_deref();
+        let writing = Arc::new(Writing {
+            same: upsert.and_then(|field| unique_by(&collection, field)),
+            collection,
+            options,
+            call: call.clone(),
+            unknown_password,
+        });
+        let (to, chunks) = mpsc::channel(IMPORT_CHUNKS_WAITING);
+        std::thread::Builder::new()
+            .name("import".to_owned())
+            .spawn(move || maker.run(&to))
+            .map_err(|error| failed(&error))?;
+        let mut report = ImportReport {
+            dry_run: writing.options.dry_run,
+            ..ImportReport::default()
+        };
+        report.progress.bytes_total = bytes_total;
+        if writing.options.is_together() {
+            self.together(writing, chunks, report, watch).await
+        } else {
+            Ok(self.one_by_one(&writing, chunks, report, &watch).await)
+        }
+    }
+
+    /// A transaction for each chunk: others write in between.
+    async fn one_by_one(
+        &self,
+        writing: &Arc<Writing>,
+        mut chunks: mpsc::Receiver<Chunk>,
+        mut report: ImportReport,
+        watch: &Watch,
+    ) -> ImportReport {
+        while let Some(chunk) = chunks.recv().await {
+            match self.turn(writing, Arc::new(chunk), &report).await {
+                Ok((after, goes_on, leftover)) => {
+                    report = after;
+                    blobs::dispose(self.files(), leftover).await;
+                    if !goes_on {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    report.stopped = Some(error.to_string());
+                    break;
+                }
+            }
+            if !watch(report.progress) {
+                report.stopped = Some("it was called off".to_owned());
+                break;
+            }
+            if !writing.options.pause.is_zero() {
+                tokio::time::sleep(writing.options.pause).await;
+            }
+        }
+        report
+    }
+
+    /// One chunk, asked for again while the writer is busy.
+    async fn turn(
+        &self,
+        writing: &Arc<Writing>,
+        chunk: Arc<Chunk>,
+        report: &ImportReport,
+    ) -> Result<(ImportReport, bool, Leftover), Error> {
+        let mut turns = 0;
+        loop {
+            let (writing, chunk) = (Arc::clone(writing), Arc::clone(&chunk));
+            let mut report = report.clone();
+            let deadline = Duration::from_secs(WRITE_ALONE_SECS_MAX);
+            let done = self
+                .store()
+                .write_alone(deadline, move |tx| -> Result<_, Error> {
+                    let mut files = Vec::new();
+                    let goes_on = writing.chunk(tx, &chunk, &mut report, &mut files)?;
+                    let leftover = Leftover {
+                        files,
+                        ..Leftover::default()
+                    };
+                    Ok((report, goes_on, leftover))
+                })
+                .await;
+            match done {
+                Err(Error::Store(StoreError::Busy)) if turns < IMPORT_TURNS_MAX => {
+                    turns += 1;
+                    tokio::time::sleep(TURN_PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// One transaction for all rows, kept only if it is to be.
+    async fn together(
+        &self,
+        writing: Arc<Writing>,
+        mut chunks: mpsc::Receiver<Chunk>,
+        mut report: ImportReport,
+        watch: Watch,
+    ) -> Result<ImportReport, Error> {
+        let most = writing.options.together_max;
+        let done = self
+            .store()
+            .write_alone(most.saturating_add(SPARE), move |tx| -> Result<_, Kept> {
+                let begun = Instant::now();
+                let mut files = Vec::new();
+                while let Some(chunk) = chunks.blocking_recv() {
+                    if !writing.chunk(tx, &chunk, &mut report, &mut files)? {
+                        break;
+                    }
+                    if !watch(report.progress) {
+                        report.stopped = Some("it was called off".to_owned());
+                        break;
+                    }
+                    if begun.elapsed() > most {
+                        report.stopped = Some(format!(
+                            "it took longer than {} s, which is what one transaction may",
+                            most.as_secs()
+                        ));
+                        break;
+                    }
+                }
+                let undo = writing.options.on_error == OnError::Undo && !report.is_clean();
+                if undo || report.dry_run {
+                    report.undone = undo;
+                    return Err(Kept::Nothing(Box::new(report)));
+                }
+                Ok((report, files))
+            })
+            .await;
+        match done {
+            Ok((report, files)) => {
+                let leftover = Leftover {
+                    files,
+                    ..Leftover::default()
+                };
+                blobs::dispose(self.files(), leftover).await;
+                Ok(report)
+            }
+            Err(Kept::Nothing(report)) => Ok(*report),
+            Err(Kept::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// Why a transaction for all was not kept.
+enum Kept {
+    /// It was not to be.
+    Nothing(Box<ImportReport>),
+    Failed(Error),
+}
+
+impl From<Error> for Kept {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<StoreError> for Kept {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
