@@ -134,9 +134,8 @@ impl App {
             logs.clone(),
         );
         let hub = Hub::start(&store, settings.clone(), clock.clone())?;
-        let journal = config.automigrate.then(|| config.migrations_dir.clone());
         let collections = Collections::new(store.clone(), files.clone(), settings.clone())
-            .written_down_in(journal.flatten().map(Folder::new));
+            .written_down_in(journal(&config));
         if access == Access::Alone {
             auth.remember(clock.now());
             collections.make_own(clock.now()).await?;
@@ -177,6 +176,12 @@ impl App {
     pub fn new(services: Services) -> Self {
         Self(Arc::new(services))
     }
+}
+
+/// Where changes of collections are written down, if they are to be.
+fn journal(config: &Config) -> Option<Folder> {
+    let dir = config.migrations_dir.clone();
+    dir.filter(|_| config.automigrate).map(Folder::new)
 }
 
 /// Settings that the environment has decided. Names that mean nothing are told of: they may be misspelt.

@@ -127,84 +127,76 @@ fn a_server_says_where_it_is_and_ends_at_a_signal() {
     );
 }
 
-#[test]
-fn files_of_records_go_in_and_come_out_again() {
-    let dir = Dir::new();
+/// Writes a file into the directory; its path.
+fn file(dir: &Dir, name: &str, text: &str) -> String {
     std::fs::create_dir_all(&dir.0).unwrap();
-    let file = |name: &str, text: &str| {
-        let path = dir.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let collections = file(
-        "collections.json",
-        r#"[{"name":"books","type":"base","fields":[{"name":"title","type":"text","required":true}]}]"#,
-    );
-    let books = file("books.csv", "title\nOne\n\"\"\nTwo\n");
-    let whole = file("whole.csv", "Name\nThree\n");
-    let out = dir.0.join("out.csv");
+    let path = dir.0.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
 
+/// A directory with a collection of books.
+fn library() -> Dir {
+    let dir = Dir::new();
+    let text = r#"[{"name":"books","type":"base","fields":[{"name":"title","type":"text","required":true}]}]"#;
+    let collections = file(&dir, "collections.json", text);
     let made = run(&dir, &["import", "collections", &collections]);
+    let said = (made.0, made.1.as_str());
+    assert_eq!(said, (0, "Imported 1 collections"), "{}", made.2);
+    dir
+}
+
+#[test]
+fn files_of_records_go_in() {
+    let dir = library();
+    let books = file(&dir, "books.csv", "title\nOne\n\"\"\nTwo\n");
+    let whole = file(&dir, "whole.csv", "Name\nThree\n");
+
     let dry = run(&dir, &["import", &books, "--dry-run"]);
     let some = run(&dir, &["import", &books]);
-    let all = run(
-        &dir,
-        &["import", &whole, "--into", "books", "--map", "Name=title"],
-    );
+    let mapped = ["import", &whole, "--into", "books", "--map", "Name=title"];
+    let all = run(&dir, &mapped);
     let gone = run(&dir, &["import", "absent.csv"]);
-    let saved = run(
-        &dir,
-        &[
-            "export",
-            "books",
-            "-o",
-            out.to_str().unwrap(),
-            "--fields",
-            "title",
-            "--sort",
-            "title",
-        ],
-    );
-    let shown = run(
-        &dir,
-        &[
-            "export",
-            "books",
-            "--format",
-            "ndjson",
-            "--fields",
-            "title",
-            "--filter",
-            "title = 'Two'",
-        ],
-    );
 
-    assert_eq!(
-        (made.0, made.1.as_str()),
-        (0, "Imported 1 collections"),
-        "{}",
-        made.2
-    );
     assert_eq!(dry.0, 1);
-    assert!(
-        dry.1
-            .starts_with("Dry run, nothing was kept: 3 rows into books: 2 created"),
-        "{}",
-        dry.1
-    );
+    let told = "Dry run, nothing was kept: 3 rows into books: 2 created";
+    assert!(dry.1.starts_with(told), "{}", dry.1);
     assert_eq!(some.0, 1);
-    assert!(
-        some.2
-            .starts_with("line 3: title: Cannot be blank. (validation_required)"),
-        "{}",
-        some.2
-    );
+    let told = "line 3: title: Cannot be blank. (validation_required)";
+    assert!(some.2.starts_with(told), "{}", some.2);
     assert_eq!(all.0, 0, "{}", all.2);
     assert_eq!(gone.0, 1);
+}
+
+#[test]
+fn records_come_out_to_a_file_or_to_a_pipe() {
+    let dir = library();
+    let books = file(&dir, "books.csv", "title\nTwo\nOne\n");
+    run(&dir, &["import", &books]);
+    let out = dir.0.join("out.csv");
+    let out = out.to_str().unwrap();
+
+    let fields = ["--fields", "title"];
+    let saved = [
+        &["export", "books", "-o", out, "--sort", "title"],
+        &fields[..],
+    ]
+    .concat();
+    let saved = run(&dir, &saved);
+    let shown = [
+        "export",
+        "books",
+        "--format",
+        "ndjson",
+        "--filter",
+        "title='Two'",
+    ];
+    let shown = run(&dir, &[&shown, &fields[..]].concat());
+
     assert_eq!(saved.0, 0, "{}", saved.2);
     assert_eq!(
-        std::fs::read_to_string(&out).unwrap(),
-        "title\r\nOne\r\nThree\r\nTwo\r\n"
+        std::fs::read_to_string(out).unwrap(),
+        "title\r\nOne\r\nTwo\r\n"
     );
     assert_eq!(shown.1, r#"{"title":"Two"}"#);
 }
