@@ -87,13 +87,7 @@ impl App {
     /// When the directory or its settings cannot be used.
     pub async fn open(config: Config, clock: Clock, access: Access) -> Result<Self, OpenError> {
         let store = open_store(&config, &clock, access)?;
-        let settings = Settings::open(
-            store.clone(),
-            config.encryption_key.clone(),
-            config.encryption_env.clone(),
-            fixed(&config)?,
-        )
-        .await?;
+        let settings = settings(&config, &store).await?;
         let logs = Logs::start(store.logs().clone(), settings.clone(), clock.clone());
         let limiter = Limiter::new(settings.clone());
         let files = Files::new(&config.dir);
@@ -184,13 +178,14 @@ fn journal(config: &Config) -> Option<Folder> {
     dir.filter(|_| config.automigrate).map(Folder::new)
 }
 
-/// Settings that the environment has decided. Names that mean nothing are told of: they may be misspelt.
-fn fixed(config: &Config) -> Result<Fixed, ops::Error> {
+/// What superusers have set, and the environment has decided. Names that mean nothing are told of: they may be misspelt.
+async fn settings(config: &Config, store: &Store) -> Result<Settings, ops::Error> {
     let (fixed, unknown) = Fixed::of(&config.variables)?;
     for name in unknown {
         tracing::warn!(%name, "the variable names neither a flag nor a setting");
     }
-    Ok(fixed)
+    let (key, name) = (config.encryption_key.clone(), config.encryption_env.clone());
+    Settings::open(store.clone(), key, name, fixed).await
 }
 
 fn open_store(config: &Config, clock: &Clock, access: Access) -> Result<Store, StoreError> {

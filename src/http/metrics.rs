@@ -118,10 +118,7 @@ pub async fn export(app: App, otlp: Otlp) {
     let mut lost = false;
     loop {
         tick.tick().await;
-        let failed = match send(&app, &outbound, &otlp).await {
-            Ok(()) => None,
-            Err(why) => Some(why),
-        };
+        let failed = send(&app, &outbound, &otlp).await.err();
         match (&failed, lost) {
             (Some(why), false) => tracing::warn!(%why, "metrics do not reach their collector"),
             (None, true) => tracing::warn!("metrics reach their collector again"),

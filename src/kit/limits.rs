@@ -342,8 +342,8 @@ pub const LOG_QUEUE_MAX: usize = 10_000;
 pub const LOG_BATCH_MAX: usize = 200;
 /// Seconds that a log entry waits for others before it is written.
 pub const LOG_DELAY_SECS: u64 = 3;
-/// Log entries removed at a time when the log is too large.
-pub const LOG_TRIM_ROWS: u64 = 1_000;
+/// Of so many parts of a log that is too large one is removed at a time.
+pub const LOG_TRIM_PARTS: u64 = 32;
 /// Bytes of a log entry's data when `logs.maxDataSize` is 0 (contract-auth 5.1).
 pub const LOG_DATA_BYTES_DEFAULT: usize = 16 << 10;
 /// Characters of a URL in the request log (contract-auth 6.1).

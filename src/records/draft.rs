@@ -128,7 +128,12 @@ impl Draft {
             fresh_id: fresh_id(collection),
         };
         for (index, modifier, key, text) in texts {
-            let submitted = Json::String(text);
+            let submitted = match &collection.fields[index].kind {
+                // Nothing is said of a password that stays as it is.
+                FieldKind::Password(_) if text.is_empty() => continue,
+                FieldKind::Json(_) if text.is_empty() => Json::Null,
+                _ => Json::String(text),
+            };
             draft.take_key(index, modifier, &submitted);
             if key == "id" {
                 draft.body.insert(key.to_owned(), submitted);

@@ -123,10 +123,11 @@ impl LogTx<'_> {
         while self.used_bytes()? > most {
             let mut sql = Sql::new();
             sql.push(
-                "DELETE FROM _logs WHERE rowid IN (SELECT rowid FROM _logs ORDER BY created LIMIT ",
+                "DELETE FROM _logs WHERE rowid IN (SELECT rowid FROM _logs ORDER BY created \
+                 LIMIT max(1, (SELECT count(*) FROM _logs) / ",
             )
-            .number(limits::LOG_TRIM_ROWS)
-            .push(")");
+            .number(limits::LOG_TRIM_PARTS)
+            .push("))");
             if self.execute(&sql)? == 0 {
                 return Ok(());
             }

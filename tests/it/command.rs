@@ -204,13 +204,13 @@ fn records_come_out_to_a_file_or_to_a_pipe() {
 #[test]
 fn a_directory_of_pocketbase_is_copied_and_compared() {
     let dir = Dir::new();
-    let from = dir.0.join("theirs");
+    let theirs = Dir(dir.0.join("theirs"));
     let other = Dir(dir.0.join("beside"));
     let made = run(
-        &Dir(from.clone()),
+        &theirs,
         &["superuser", "create", "ann@example.com", "1234567890"],
     );
-    let source = from.join("data");
+    let source = theirs.0.join("data");
     std::fs::create_dir_all(source.join("storage/a/b")).unwrap();
     std::fs::write(source.join("storage/a/b/file.txt"), "content").unwrap();
     let source = source.to_str().unwrap();

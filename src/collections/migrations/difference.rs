@@ -19,6 +19,10 @@ pub(super) fn shown(collection: &Collection) -> JsonMap {
     for key in OWN_KEYS {
         map.remove(key);
     }
+    if collection.is_view() {
+        // They are what its query says, and their ids are drawn at random.
+        map.remove("fields");
+    }
     if let Some(Json::Object(oauth2)) = map.get_mut("oauth2") {
         oauth2.remove("providers");
     }
@@ -76,10 +80,7 @@ fn update(old: &Collection, new: &Collection) -> Option<(Step, Step)> {
     let (before, after) = (shown(old), shown(new));
     let differing = |from: &JsonMap, to: &JsonMap| -> JsonMap {
         to.iter()
-            // The fields of a view are what its query says.
-            .filter(|(key, value)| {
-                from.get(*key) != Some(value) && !(new.is_view() && *key == "fields")
-            })
+            .filter(|(key, value)| from.get(*key) != Some(value))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect()
     };

@@ -56,7 +56,7 @@ impl Sampler {
             return Some(1);
         }
         let nth = self.seen.fetch_add(1, Ordering::Relaxed);
-        if nth % u64::from(stride) != 0 {
+        if !nth.is_multiple_of(u64::from(stride)) {
             return None;
         }
         let kept = self.kept.fetch_add(1, Ordering::Relaxed) + 1;

@@ -111,7 +111,7 @@ fn copy_tree(
             } else if kind.is_file() {
                 done.file_bytes += copy_file(&entry.path(), &target)?;
                 done.files += 1;
-                if done.files % 100 == 0 {
+                if done.files.is_multiple_of(100) {
                     told(&format!("{} files", done.files));
                 }
             }
