@@ -92,7 +92,7 @@ struct Reading {
 impl Reading {
     fn read(&self, tx: &ReadTx<'_>, seal: &CursorSeal) -> Result<Piece, Error> {
         if !self.call.actor.is_superuser() {
-            return Err(Error::SuperusersOnly);
+            return Err(Error::SuperusersOnly(Box::default()));
         }
         let catalog = tx.catalog();
         let (bound, query) = list::ask(catalog, &self.call, &self.name)?;

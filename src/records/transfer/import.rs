@@ -42,7 +42,7 @@ impl Records {
         watch: Watch,
     ) -> Result<ImportReport, Error> {
         if !call.actor.is_superuser() {
-            return Err(Error::SuperusersOnly);
+            return Err(Error::SuperusersOnly(Box::default()));
         }
         let catalog = self.store().catalog();
         let collection = Arc::clone(create::writable(&catalog, name)?);
