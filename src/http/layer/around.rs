@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::headers::{self, Frameable};
 use super::named::Names;
-use super::{cors, limits, log, www};
+use super::{clean, cors, limits, log, www};
 use crate::app::App;
 use crate::auth::{is_key, is_misplaced_key};
 use crate::call::Call;
@@ -38,6 +38,9 @@ pub(in crate::http) async fn respond(
         request.uri(),
         false,
     ) {
+        return redirect;
+    }
+    if let Some(redirect) = clean::redirect(request.method(), request.uri()) {
         return redirect;
     }
     let origins = &app.config.origins;

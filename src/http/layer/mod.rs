@@ -2,6 +2,7 @@
 //! middlewares would cost more than many handlers.
 
 mod around;
+mod clean;
 mod cors;
 mod headers;
 mod limits;

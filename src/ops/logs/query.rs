@@ -117,10 +117,18 @@ pub(super) fn stats(tx: &LogTx<'_>, call: &Call) -> Result<Vec<LogHour>, Trouble
         .collect())
 }
 
-fn filter(catalog: &Catalog, call: &Call) -> Result<Option<Filter>, BindError> {
+fn filter(catalog: &Catalog, call: &Call) -> Result<Option<Filter>, Trouble> {
     match call.query("filter") {
         None | Some("") => Ok(None),
-        Some(text) => catalog.filter(&SHAPE, text, Guard::Trusted).map(Some),
+        // The log knows neither requests nor collections.
+        Some(text)
+            if ["@request.", "@collection."]
+                .iter()
+                .any(|word| text.contains(word)) =>
+        {
+            Err(Trouble::Bind)
+        }
+        Some(text) => Ok(catalog.filter(&SHAPE, text, Guard::Trusted).map(Some)?),
     }
 }
 

@@ -17,6 +17,17 @@ pub(super) fn merged(present: &Document, patch: &Json) -> Result<Document, Error
     if let Some(rules) = whole.pointer_mut("/rateLimits/rules") {
         complete_rules(rules)?;
     }
+    for list in [
+        "/superuserIPs",
+        "/rateLimits/excludedIPs",
+        "/trustedProxy/headers",
+        "/trustedProxy/addresses",
+    ] {
+        if let Some(Json::Array(items)) = whole.pointer_mut(list) {
+            let nulls = items.iter_mut().filter(|item| item.is_null());
+            nulls.for_each(|item| *item = json!(""));
+        }
+    }
     let mut document: Document =
         serde_json::from_value(whole).map_err(|_| Error::UnreadableSettings)?;
     forget_moved_secrets(present, patch, &mut document);
