@@ -6,7 +6,7 @@ SHELL := /bin/bash
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 ARGS ?=
 
-.PHONY: help run chat todo build dashboard setup test fmt clippy unit ui-check sdk sdk-js e2e release
+.PHONY: help run chat todo build dashboard setup test fmt clippy unit ui-check sdk sdk-js e2e million release
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,3 +56,6 @@ sdk-js: sdk ## The client package against the real binary, also behind nginx
 e2e: unit ## The dashboard in a real headless Chromium against the real binary
 	cargo build
 	cd admin-ui && BURROW_BIN=$(CURDIR)/target/debug/burrow npm run e2e
+
+million: build ## A million rows in the dashboard, and how long scrolling keeps the browser busy
+	cd admin-ui && BURROW_BIN=$(CURDIR)/target/release/burrow BURROW_MILLION=1000000 npx vitest run --project e2e tests/e2e/million.e2e.ts

@@ -27,6 +27,8 @@ pub struct Fault {
     cause: Option<String>,
     refusal: Option<Box<records::Refusal>>,
     retry_after_secs: Option<u64>,
+    /// The present state of a record that a change was refused for, encoded.
+    record: Option<Vec<u8>>,
 }
 
 /// What the request log keeps of a [`Fault`]; travels in the answer's extensions.
@@ -71,6 +73,7 @@ impl Fault {
             cause: None,
             refusal: None,
             retry_after_secs: None,
+            record: None,
         }
     }
 
@@ -193,11 +196,15 @@ impl Fault {
     /// The envelope as JSON, for answers inside answers (batch).
     #[must_use]
     pub fn to_json(&self) -> Json {
-        serde_json::json!({
+        let mut envelope = serde_json::json!({
             "data": self.data.to_json(),
             "message": sentence(&self.message),
             "status": self.status.as_u16(),
-        })
+        });
+        if let Some(record) = &self.record {
+            envelope["record"] = json::parse_first(record).unwrap_or(Json::Null);
+        }
+        envelope
     }
 
     /// Status, message and data apart, for protocols that are not HTTP.
@@ -236,6 +243,10 @@ impl IntoResponse for Fault {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
+        let tag = self.record.as_deref().map(records::version::tag);
+        if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(&tag).ok()) {
+            headers.insert(header::ETAG, tag);
+        }
         if let Some(secs) = self.retry_after_secs {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
@@ -381,9 +392,18 @@ impl From<records::Error> for Fault {
             Error::Create(ref data)
             | Error::Update(ref data)
             | Error::Question(ref data)
-            | Error::Import(ref data) => Self::bad_request()
-                .with_message(error.to_string())
-                .with_data(data.clone()),
+            | Error::Import(ref data)
+            | Error::Bulk(ref data) => {
+                Self::bad_request()
+                    .with_message(error.to_string())
+                    .with_data(data.clone())
+            }
+            Error::Changed(ref record) => Self {
+                record: Some(record.clone()),
+                ..Self::new(StatusCode::PRECONDITION_FAILED).with_message(error.to_string())
+            },
+            Error::Step(_, error) => Self::from(*error),
+            Error::BulkBusy => Self::too_many_requests().with_message(error.to_string()),
             Error::Throttled(secs) => Self {
                 retry_after_secs: Some(secs),
                 ..Self::too_many_requests().with_message(error.to_string())

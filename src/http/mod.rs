@@ -9,6 +9,7 @@ mod authenticator;
 mod backups;
 mod batch;
 pub mod body;
+mod bulk;
 mod collections;
 mod console;
 mod crons;
@@ -106,6 +107,10 @@ fn routes(app: App) -> Router {
                 .patch(records::update)
                 .delete(records::delete),
         )
+        .route("/api/collections/{collection}/bulk", post(bulk::start))
+        .route("/api/bulk", get(bulk::list))
+        .route("/api/bulk/{job}", get(bulk::view).delete(bulk::stop))
+        .route("/api/bulk/{job}/undo", post(bulk::undo))
         .route("/api/batch", post(batch::batch))
         .route("/api/settings", get(settings::view).patch(settings::update))
         .route("/api/settings/test/s3", post(settings::test_s3))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::{HeaderValue, header};
 
 use super::answer::{self, Answer};
 use super::body::Unread;
@@ -11,7 +12,7 @@ use super::extract::At;
 use crate::app::App;
 use crate::call::Call;
 use crate::kit::limits::BODY_BYTES_MAX;
-use crate::records::Submission;
+use crate::records::{Submission, version};
 
 /// `GET /records`
 pub(super) async fn list(
@@ -41,7 +42,7 @@ pub(super) async fn view(
     app.records.known(&collection)?;
     let call = with_body(call, body).await?;
     let record = app.records.view(&call, &collection, &id).await?;
-    answer::json(&call, record)
+    versioned(&call, record)
 }
 
 /// `POST /records`
@@ -53,7 +54,7 @@ pub(super) async fn create(
 ) -> Answer {
     let submission = submission(&app, &collection, body).await?;
     let record = app.records.create(&call, &collection, submission).await?;
-    answer::json(&call, record)
+    versioned(&call, record)
 }
 
 /// `PATCH /records/{id}`
@@ -66,7 +67,7 @@ pub(super) async fn update(
     let submission = submission(&app, &collection, body).await?;
     let records = &app.records;
     let record = records.update(&call, &collection, &id, submission).await?;
-    answer::json(&call, record)
+    versioned(&call, record)
 }
 
 /// `DELETE /records/{id}`
@@ -80,6 +81,17 @@ pub(super) async fn delete(
     let call = with_body(call, body).await?;
     app.records.delete(&call, &collection, &id).await?;
     Ok(answer::no_content())
+}
+
+/// 200 with a record, and with its version where its JSON was written as versions are made of it.
+fn versioned(call: &Call, record: Vec<u8>) -> Answer {
+    let expands = call.query("expand").is_some_and(|paths| !paths.is_empty());
+    let tag = (!expands).then(|| version::tag(&record));
+    let mut response = answer::json(call, record)?;
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(&tag).ok()) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
 }
 
 /// The names in `fields` when they are top-level ones only: the encoder then writes nothing else.

@@ -87,6 +87,28 @@ pub const COUNT_EXACT_MAX: u64 = 10_000;
 pub const GUESS_WINDOW_MILLIS: i64 = 3_000;
 /// Milliseconds that such an answer is held back at most, from the fourth on; the client sees a slower answer.
 pub const GUESS_DELAY_MILLIS_MAX: u64 = 500;
+/// Records of one bulk request; past it 400.
+pub const BULK_RECORDS_MAX: usize = 1_000_000;
+/// Bulk requests that are carried out at the same time; past it 429.
+pub const BULK_JOBS_MAX: usize = 4;
+/// Bulk requests that are remembered, so that they can be looked at and taken back; past it the oldest are not.
+pub const BULK_KEPT_MAX: usize = 32;
+/// Seconds that one is remembered after its end, and the files that it freed are kept.
+pub const BULK_UNDO_SECS: u64 = 600;
+/// Milliseconds that one may wait before it begins; past it 400.
+pub const BULK_DELAY_MILLIS_MAX: u64 = 60_000;
+/// Records of one that wait for the writer at the same time.
+pub const BULK_AT_ONCE: usize = 32;
+/// Failed records of one that are told with their errors; the others are counted.
+pub const BULK_FAILURES_MAX: usize = 100;
+/// Times that a record of one is tried when the writer is busy, and the milliseconds between.
+pub const BULK_BUSY_TRIES: u32 = 100;
+/// See [`BULK_BUSY_TRIES`].
+pub const BULK_BUSY_MILLIS: u64 = 100;
+/// Records that may change along with one that is removed, if its removal is to be taken back.
+pub const BULK_STEP_ENTRIES_MAX: usize = 10_000;
+/// Milliseconds between two lines that tell of the progress of one.
+pub const BULK_LINE_MILLIS: u64 = 80;
 /// Clients whose empty answers are counted; when all are fresh, further ones wait as if they had guessed.
 pub const GUESS_CLIENTS_MAX: usize = 10_000;
 /// Bytes of one JSON answer; past it 400 asking for a smaller page.

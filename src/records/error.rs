@@ -1,5 +1,7 @@
 //! What can go wrong with records, as the caller is told it.
 
+use compact_str::CompactString;
+
 use super::refusal::Refusal;
 use crate::auth::password::HashError;
 use crate::schema::FieldErrors;
@@ -53,6 +55,18 @@ pub enum Error {
     /// 400: an import or export that cannot begin.
     #[error("The import cannot begin.")]
     Import(FieldErrors),
+    /// 412: the record is not in the state any more that the change was made for; as the caller sees it now.
+    #[error("The record was changed meanwhile.")]
+    Changed(Vec<u8>),
+    /// 400: an order for many records that cannot be carried out.
+    #[error("Invalid bulk request.")]
+    Bulk(FieldErrors),
+    /// A step of an order that cannot be taken back: its record, and why.
+    #[error("{1}")]
+    Step(CompactString, Box<Error>),
+    /// 429: too many orders for many records are being carried out.
+    #[error("Too many bulk requests are running, please try again later.")]
+    BulkBusy,
     /// 400: the record cannot go.
     #[error(
         "Failed to delete record. Make sure that the record is not part of a required relation reference."

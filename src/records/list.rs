@@ -21,7 +21,7 @@ use crate::store::{CursorSeal, Page, ReadTx, Select};
 pub enum Count {
     /// All of them.
     Exact,
-    /// Exactly up to a bound, from there on the bound.
+    /// Exactly up to a bound, from there on as well as it can be told at no cost.
     Estimate,
     /// Not at all: the answer says -1.
     Skip,
@@ -30,7 +30,7 @@ pub enum Count {
 /// What a list asks for, as its query parameters say it.
 #[derive(Clone, Debug)]
 pub struct ListQuery {
-    /// From 1.
+    /// From 1; without meaning where a cursor says where the page begins.
     pub page: u64,
     /// 1 to [`PER_PAGE_MAX`].
     pub per_page: u32,
@@ -42,7 +42,7 @@ pub struct ListQuery {
     pub sort: String,
     /// Relations to follow.
     pub expand: Paths,
-    /// Where the page begins, when pages are not counted: empty is the first one.
+    /// Where the page begins, when pages are not counted; empty is by `page`, with cursors from there on.
     pub cursor: Option<String>,
     /// Only these keys of the records; `None` is all.
     pub only: Option<Vec<String>>,
@@ -74,7 +74,7 @@ impl ListQuery {
             (false, _) => Count::Exact,
         };
         Ok(Self {
-            page: if cursor.is_some() {
+            page: if cursor.as_deref().is_some_and(|text| !text.is_empty()) {
                 1
             } else {
                 page(text("page"))?
@@ -229,14 +229,17 @@ pub fn list(
         query: &query,
     };
     let mut out = Vec::with_capacity(4 << 10);
+    let mut before = None;
     let rows = match &query.cursor {
         None => page.by_number(select, &mut out)?,
         Some(cursor) => {
             let pages = Pages::new(seal, call, collection, &query, bound.sort.as_ref())?;
-            page.by_cursor(&select, &pages, cursor, &mut out)?
+            let (rows, prev) = page.by_cursor(&select, &pages, cursor, &mut out)?;
+            before = Some(prev);
+            rows
         }
     };
-    write_totals(&query, total, &mut out);
+    write_totals(&query, total, before.as_ref(), &mut out);
     Ok(Listed {
         body: out,
         guess: rows == 0 && bound.guess,
@@ -247,7 +250,15 @@ fn count(tx: &ReadTx<'_>, select: &Select<'_>, query: &ListQuery) -> Result<Opti
     Ok(match query.count {
         Count::Skip => None,
         Count::Exact => Some(tx.count(select)?),
-        Count::Estimate => Some(tx.count_up_to(select, COUNT_EXACT_MAX)?),
+        Count::Estimate => {
+            let counted = tx.count_up_to(select, COUNT_EXACT_MAX)?;
+            let all = select.filter.is_none() && !select.collection.is_view();
+            Some(if counted < COUNT_EXACT_MAX || !all {
+                counted
+            } else {
+                tx.rowid_span(select.collection)?.max(counted)
+            })
+        }
     })
 }
 
@@ -270,29 +281,38 @@ impl Listing<'_> {
         self.items(&select, &|_| {}, out)
     }
 
-    /// The page after a cursor. A full page has a next one, which may turn out empty.
+    /// The page after a cursor, or before it; with the number of rows comes the cursor before the page. A full page has
+    /// another one behind it, which may turn out empty; where it came from there is one as well.
     fn by_cursor(
         &self,
         select: &Select<'_>,
         pages: &Pages<'_>,
         cursor: &str,
         out: &mut Vec<u8>,
-    ) -> Result<usize, Error> {
+    ) -> Result<(usize, Option<String>), Error> {
         let after = pages.after(cursor)?;
         let limit = u64::from(self.query.per_page);
+        let offset = (self.query.page - 1).saturating_mul(limit);
         let select = Select {
             after: Some(&after),
-            page: Some(Page { offset: 0, limit }),
+            page: Some(Page { offset, limit }),
             ..select.clone()
         };
         let rows = self.items(&select, &|row| pages.note(row), out)?;
+        let full = rows as u64 == limit;
+        let (prev, next) = pages.beside(&after).unzip();
+        let next = next.filter(|_| full || after.backward);
+        let prev = prev.filter(|_| {
+            if after.backward {
+                full
+            } else {
+                offset > 0 || after.row.is_some()
+            }
+        });
         out.extend_from_slice(b"\"nextCursor\":");
-        match pages.next().filter(|_| rows as u64 == limit) {
-            Some(next) => json::write_str(&next, out),
-            None => out.extend_from_slice(b"null"),
-        }
+        write_cursor(next.as_deref(), out);
         out.push(b',');
-        Ok(rows)
+        Ok((rows, prev))
     }
 
     fn items(
@@ -302,7 +322,8 @@ impl Listing<'_> {
         out: &mut Vec<u8>,
     ) -> Result<usize, Error> {
         out.extend_from_slice(b"{\"items\":[");
-        let rows = if self.query.expand.is_empty() {
+        let backward = select.after.is_some_and(|after| after.backward);
+        let rows = if self.query.expand.is_empty() && !backward {
             self.rows(select, note, out)?
         } else {
             self.expanded(select, note, out)?
@@ -343,7 +364,8 @@ impl Listing<'_> {
         Ok(rows)
     }
 
-    /// Reads the rows, follows their relations in batches, then writes them.
+    /// Reads the rows, follows their relations in batches, then writes them: those that were read backward in the order of
+    /// the list.
     fn expanded(
         &self,
         select: &Select<'_>,
@@ -359,6 +381,9 @@ impl Listing<'_> {
                 cells.collect(),
             ));
         })?;
+        if select.after.is_some_and(|after| after.backward) {
+            records.reverse();
+        }
         let paths = &self.query.expand;
         let expanded = expand::expand(self.tx, self.call, self.collection, &records, paths)?;
         let lens = self.lens();
@@ -380,18 +405,35 @@ fn within(out: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-fn write_totals(query: &ListQuery, total: Option<u64>, out: &mut Vec<u8>) {
-    let mut member = |key: &str, n: i64| {
+/// `before` is the cursor before the page, where pages have cursors.
+fn write_totals(
+    query: &ListQuery,
+    total: Option<u64>,
+    before: Option<&Option<String>>,
+    out: &mut Vec<u8>,
+) {
+    let member = |key: &str, n: i64, out: &mut Vec<u8>| {
         out.extend_from_slice(key.as_bytes());
         out.extend_from_slice(n.to_string().as_bytes());
     };
     let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    member("\"page\":", signed(query.page));
-    member(",\"perPage\":", i64::from(query.per_page));
-    member(",\"totalItems\":", total.map_or(-1, signed));
+    member("\"page\":", signed(query.page), out);
+    member(",\"perPage\":", i64::from(query.per_page), out);
+    if let Some(before) = before {
+        out.extend_from_slice(b",\"prevCursor\":");
+        write_cursor(before.as_deref(), out);
+    }
+    member(",\"totalItems\":", total.map_or(-1, signed), out);
     let pages = total.map_or(-1, |n| signed(n.div_ceil(u64::from(query.per_page))));
-    member(",\"totalPages\":", pages);
+    member(",\"totalPages\":", pages, out);
     out.push(b'}');
+}
+
+fn write_cursor(cursor: Option<&str>, out: &mut Vec<u8>) {
+    match cursor {
+        Some(cursor) => json::write_str(cursor, out),
+        None => out.extend_from_slice(b"null"),
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod access;
 pub mod account;
 pub mod batch;
 mod blobs;
+pub mod bulk;
 pub mod check;
 pub mod create;
 mod cursor;
@@ -23,6 +24,7 @@ pub mod sight;
 mod system;
 pub mod transfer;
 pub mod update;
+pub mod version;
 pub mod view;
 
 pub use download::Download;

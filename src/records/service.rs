@@ -9,11 +9,12 @@ use compact_str::CompactString;
 use parking_lot::Mutex;
 
 use super::blobs::{self, Leftover};
+use super::bulk::Jobs;
 use super::draft::{Draft, Submission};
 use super::explain::{Explained, Question};
 use super::proof::Blindly;
 use super::remove::Gone;
-use super::{Error, access, create, explain, list, remove, update, view};
+use super::{Error, access, create, explain, list, remove, update, version, view};
 use crate::auth::{Passwords, Throttle, is_common};
 use crate::call::Call;
 use crate::files::{Files, Pending};
@@ -35,6 +36,7 @@ pub struct Records {
     files: Files,
     settings: Settings,
     guesses: Arc<Guesses>,
+    jobs: Jobs,
 }
 
 impl Records {
@@ -55,6 +57,7 @@ impl Records {
             files,
             settings,
             guesses: Arc::default(),
+            jobs: Jobs::default(),
         }
     }
 
@@ -339,6 +342,10 @@ impl Records {
         &self.store
     }
 
+    pub(super) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
     pub(super) fn passwords(&self) -> &Passwords {
         &self.passwords
     }
@@ -391,6 +398,7 @@ fn delete_within(
     let gate = access::gate(tx.catalog(), call, collection, Action::Delete)?;
     let record = tx.find(collection, id)?.ok_or(Error::NotFound)?;
     gate.check(tx, call, &record, Action::Delete)?;
+    version::check(tx, call, &record)?;
     let mut gone = Gone::default();
     let whole = remove::remove_within(tx, call, &record, &mut gone, most)?;
     Ok(whole.then_some(gone))

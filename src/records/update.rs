@@ -2,7 +2,7 @@
 //! own constraints on the new one (contract 5.5).
 
 use super::draft::Draft;
-use super::{Error, access, account, check, create, remove, system};
+use super::{Error, access, account, check, create, remove, system, version};
 use crate::call::Call;
 use crate::schema::{Action, Collection, FieldErrors, Record};
 use crate::store::{ReadTx, WriteTx};
@@ -21,7 +21,8 @@ pub struct Judged {
 /// Nothing is written.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a missing record and a refusing rule alike; then what is wrong with the values.
+/// [`Error::NotFound`] for a missing record and a refusing rule alike; [`Error::Changed`]; then what is wrong with the
+/// values.
 pub fn judge(
     tx: &ReadTx<'_>,
     call: &Call,
@@ -35,6 +36,7 @@ pub fn judge(
     let mut after = draft.apply(&before);
     let seen = create::seen(call, draft, &after, &gate);
     gate.check(tx, &seen, &before, Action::Update)?;
+    version::check(tx, call, &before)?;
     system::force_verified(&mut after);
     if collection.is_auth() {
         let manages = account::manages(tx, &seen, collection, |rule| {

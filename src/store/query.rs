@@ -50,8 +50,17 @@ pub struct Select<'a> {
 pub struct After<'a> {
     /// The keys of the sort.
     pub keys: &'a [SortKey],
-    /// Their cells in the last row and that row's id; `None` is before the first row.
+    /// Their cells in the row beside the place and that row's id; `None` is before the first row.
     pub row: Option<(Vec<Value>, CompactString)>,
+    /// Go from the place towards the beginning: the rows come in the opposite order.
+    pub backward: bool,
+}
+
+impl After<'_> {
+    /// Whether rows with a larger key come first.
+    fn falls(&self, key: &SortKey) -> bool {
+        key.is_descending() != self.backward
+    }
 }
 
 impl<'a> Select<'a> {
@@ -92,6 +101,17 @@ impl<'a> Select<'a> {
             if page.offset > 0 {
                 sql.push(" OFFSET ").arg(bounded(page.offset));
             }
+        }
+        sql
+    }
+
+    /// The statement that gives the ids of the rows, in any order.
+    pub(crate) fn ids_sql(&self) -> Sql {
+        let mut sql = Sql::new();
+        sql.push("SELECT ").column(ROW, "id");
+        self.push_from(&mut sql);
+        if let Some(page) = self.page {
+            sql.push(" LIMIT ").arg(bounded(page.limit));
         }
         sql
     }
@@ -138,13 +158,11 @@ impl<'a> Select<'a> {
             sql.push(")");
             glue = " AND ";
         }
-        if let Some(After {
-            keys,
-            row: Some((values, id)),
-        }) = self.after
+        if let Some(after) = self.after
+            && let Some((values, id)) = &after.row
         {
             sql.push(glue);
-            self.push_after(keys, values, id, sql);
+            self.push_after(after, values, id, sql);
         }
     }
 
@@ -152,20 +170,23 @@ impl<'a> Select<'a> {
         sql.push(" ORDER BY ");
         for key in after.keys {
             key.write_sql(self.catalog, Root::Table(ROW), self.call, sql);
-            sql.push(if key.is_descending() { " DESC, " } else { ", " });
+            sql.push(if after.falls(key) { " DESC, " } else { ", " });
         }
         sql.column(ROW, "id");
+        if after.backward {
+            sql.push(" DESC");
+        }
     }
 
     /// `k1 past v1 OR (k1 IS v1 AND (k2 past v2 OR (... id > last)))`. NULL comes before everything, so that nothing is
     /// past it downwards and everything else is upwards.
-    fn push_after(&self, keys: &[SortKey], values: &[Value], id: &str, sql: &mut Sql) {
-        for (key, value) in keys.iter().zip(values) {
+    fn push_after(&self, after: &After<'_>, values: &[Value], id: &str, sql: &mut Sql) {
+        for (key, value) in after.keys.iter().zip(values) {
             let write = |sql: &mut Sql| {
                 key.write_sql(self.catalog, Root::Table(ROW), self.call, sql);
             };
             sql.push("(");
-            match (value.is_null(), key.is_descending()) {
+            match (value.is_null(), after.falls(key)) {
                 (true, true) => {
                     sql.push("0");
                 }
@@ -191,8 +212,10 @@ impl<'a> Select<'a> {
             write(sql);
             sql.push(" IS ").arg(value.clone()).push(" AND ");
         }
-        sql.column(ROW, "id").push(" > ").arg(id);
-        for _ in keys {
+        sql.column(ROW, "id")
+            .push(if after.backward { " < " } else { " > " })
+            .arg(id);
+        for _ in after.keys {
             sql.push("))");
         }
     }
@@ -264,6 +287,18 @@ impl Referring<'_> {
 }
 
 impl ReadTx<'_> {
+    /// The ids of the rows of a query, in any order.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn ids(&self, select: &Select<'_>) -> Result<Vec<CompactString>, StoreError> {
+        let mut ids = Vec::new();
+        self.query_rows(&select.ids_sql(), &mut |row| {
+            ids.push(row.cell(0).text_or_empty().into());
+        })?;
+        Ok(ids)
+    }
+
     /// The ids of the records that refer to others by one field.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod auth;
 mod authenticator;
 mod backups;
 mod batch;
+mod bulk;
 mod cascade;
 mod collections;
 mod command;

@@ -126,6 +126,106 @@ fn a_cursor_goes_through_all_records_once_and_fits_one_list_only() {
 }
 
 #[test]
+fn cursors_lead_both_ways_and_from_the_middle() {
+    let t = TestApp::new();
+    t.collection(&posts());
+    let guest = t.guest();
+    for n in 0..9 {
+        make(&guest, &format!("post {n}"), n % 2);
+    }
+    for sort in ["-n,title", "n", "-@rowid", "title"] {
+        let page = |query: &str| {
+            guest
+                .get(&format!("{PATH}?perPage=2&sort={sort}&{query}"))
+                .ok()
+        };
+        let all = guest.get(&format!("{PATH}?perPage=99&sort={sort},id")).ok();
+        let all = titles(&all);
+
+        let middle = page("cursor=&page=3");
+        assert_eq!(titles(&middle), all[4..6], "{sort}");
+        let cursor = |page: &Json, name: &str| page[name].as_str().unwrap().to_owned();
+        let back = page(&format!("cursor={}", cursor(&middle, "prevCursor")));
+        assert_eq!(titles(&back), all[2..4], "{sort}");
+        let start = page(&format!("cursor={}", cursor(&back, "prevCursor")));
+        assert_eq!(titles(&start), all[..2], "{sort}");
+        let again = page(&format!("cursor={}", cursor(&start, "nextCursor")));
+        assert_eq!(titles(&again), all[2..4], "{sort}");
+        let nothing = page(&format!("cursor={}", cursor(&start, "prevCursor")));
+        assert_eq!(
+            (titles(&nothing).len(), &nothing["prevCursor"]),
+            (0, &Json::Null)
+        );
+
+        let first = page("cursor=");
+        assert_eq!(
+            first["prevCursor"],
+            Json::Null,
+            "nothing is before the beginning"
+        );
+        let last = page("cursor=&page=5");
+        assert_eq!((titles(&last).len(), &last["nextCursor"]), (1, &Json::Null));
+    }
+}
+
+#[test]
+fn a_change_for_another_state_is_refused_with_the_present_one() {
+    let t = TestApp::new();
+    t.collection(&posts());
+    let guest = t.guest();
+    let post = make(&guest, "first", 1);
+    let path = format!("{PATH}/{}", post["id"].as_str().unwrap());
+    let seen = guest.get(&path).header("etag").to_owned();
+    assert!(seen.starts_with('"'), "{seen:?}");
+    let held = |method: &str, tag: &str| Request::new(method, &path).header("If-Match", tag);
+    t.superuser().patch(&path, &json!({"secret": "s"})).ok();
+    assert_eq!(
+        guest.get(&path).header("etag"),
+        seen,
+        "a hidden field tells nothing"
+    );
+
+    let changed = guest.send(held("PATCH", &seen).json(&json!({"n": 2})));
+    assert_eq!(changed.status, 200);
+    let stale = guest.send(held("PATCH", &seen).json(&json!({"n": "rubbish"})));
+
+    stale.is(412, "The record was changed meanwhile.");
+    assert_eq!(stale.json()["record"]["n"], 2);
+    assert_eq!(stale.header("etag"), changed.header("etag"));
+    assert_eq!(guest.send(held("DELETE", &seen)).status, 412);
+    let either = format!("\"other\", {}", changed.header("etag"));
+    assert_eq!(
+        guest
+            .send(held("PATCH", &either).json(&json!({"n": 3})))
+            .status,
+        200
+    );
+    assert_eq!(guest.send(held("DELETE", "*")).status, 204);
+    assert_eq!(
+        guest.send(held("PATCH", "*").json(&json!({"n": 4}))).status,
+        404
+    );
+}
+
+#[test]
+fn a_precondition_says_nothing_to_whom_the_rule_refuses() {
+    let t = TestApp::new();
+    let mut posts = posts();
+    posts["updateRule"] = json!("n = 5");
+    posts["deleteRule"] = json!("n = 5");
+    t.collection(&posts);
+    let guest = t.guest();
+    let post = make(&guest, "first", 1);
+    let path = format!("{PATH}/{}", post["id"].as_str().unwrap());
+
+    for method in ["PATCH", "DELETE"] {
+        let request = Request::new(method, &path).header("If-Match", "\"x\"");
+        let reply = guest.send(request.json(&json!({})));
+        reply.is(404, "The requested resource wasn't found.");
+    }
+}
+
+#[test]
 fn an_update_changes_what_was_sent_and_modifiers_add_up() {
     let t = TestApp::new();
     t.collection(&posts());

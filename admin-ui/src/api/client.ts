@@ -20,6 +20,9 @@ export interface RequestOptions {
   keepalive?: boolean;
   /** The answer is text, not JSON. */
   text?: boolean;
+  headers?: Record<string, string>;
+  /** Told the entity tag of the answer, where it has one. */
+  ontag?: (tag: string) => void;
   /** 0–1 while a body is being sent. */
   progress?: (part: number) => void;
 }
@@ -61,12 +64,12 @@ export async function request<T>(path: string, options: RequestOptions = {}): Pr
 
 async function send<T>(path: string, options: RequestOptions, token: string): Promise<T> {
   const { method = 'GET', body, signal, keepalive } = options;
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { ...options.headers };
   if (token !== '') headers.Authorization = token;
   const form = body instanceof FormData;
   if (body !== undefined && !form) headers['Content-Type'] = 'application/json';
   const payload = form ? body : body === undefined ? undefined : JSON.stringify(body);
-  if (options.progress) return sendWithProgress<T>(apiUrl(path), method, headers, payload, options.progress);
+  if (options.progress) return sendWithProgress<T>(apiUrl(path), method, headers, payload, options);
   let response: Response;
   try {
     response = await fetch(apiUrl(path), {
@@ -81,8 +84,61 @@ async function send<T>(path: string, options: RequestOptions, token: string): Pr
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw unreachable();
   }
+  const tag = response.headers.get('ETag');
+  if (tag !== null) options.ontag?.(tag);
   const told = await response.text();
   return options.text && response.ok ? (told as T) : answer<T>(response.status, told);
+}
+
+/** A request whose answer comes a line of JSON at a time. Resolves with the last line. */
+export async function requestLines<T>(
+  path: string,
+  options: RequestOptions,
+  online: (line: T) => void,
+): Promise<T> {
+  if (hooks.token() !== '' && hooks.stale()) await hooks.renew();
+  const { method = 'POST', body, signal, keepalive } = options;
+  const raw = body instanceof Blob || body instanceof FormData;
+  const headers: Record<string, string> = { Authorization: hooks.token(), ...options.headers };
+  if (body !== undefined && !raw) headers['Content-Type'] = 'application/json';
+  let response: Response;
+  try {
+    response = await fetch(apiUrl(path), {
+      method,
+      headers,
+      body: raw ? body : body === undefined ? undefined : JSON.stringify(body),
+      signal,
+      keepalive,
+      cache: 'no-store',
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw unreachable();
+  }
+  if (!response.ok || !response.body) return answer<T>(response.status, await response.text());
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  let last: T | undefined;
+  const take = (line: string) => {
+    if (line.trim() === '') return;
+    last = JSON.parse(line) as T;
+    online(last);
+  };
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      const lines = (rest + (value ?? '')).split('\n');
+      rest = lines.pop() ?? '';
+      lines.forEach(take);
+      if (done) break;
+    }
+    take(rest);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw unreachable();
+  }
+  if (last === undefined) throw unreachable();
+  return last;
 }
 
 function sendWithProgress<T>(
@@ -90,15 +146,17 @@ function sendWithProgress<T>(
   method: string,
   headers: Record<string, string>,
   body: FormData | string | undefined,
-  progress: (part: number) => void,
+  options: RequestOptions,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     xhr.open(method, url);
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
-    xhr.upload.onprogress = (e) => e.lengthComputable && progress(e.loaded / e.total);
+    xhr.upload.onprogress = (e) => e.lengthComputable && options.progress?.(e.loaded / e.total);
     xhr.onerror = () => reject(unreachable());
     xhr.onload = () => {
+      const tag = xhr.getResponseHeader('ETag');
+      if (tag !== null) options.ontag?.(tag);
       try {
         resolve(answer<T>(xhr.status, xhr.responseText));
       } catch (error) {
@@ -122,6 +180,7 @@ function answer<T>(status: number, text: string): T {
     status,
     shape.message ?? `The server answered with status ${status}.`,
     shape.data ?? body ?? {},
+    body,
   );
 }
 

@@ -6,13 +6,16 @@ export class ApiError extends Error {
   readonly data: unknown;
   /** `fields.3.max` → message */
   readonly fields: FieldErrors;
+  /** The whole answer. */
+  readonly body: unknown;
 
-  constructor(status: number, message: string, data: unknown = {}) {
+  constructor(status: number, message: string, data: unknown = {}, body: unknown = null) {
     super(message);
     this.name = 'ApiError';
     this.status = status;
     this.data = data;
     this.fields = flatten(data);
+    this.body = body;
   }
   get offline() {
     return this.status === 0;

@@ -2,6 +2,9 @@ import { query } from '../kit/url';
 import { apiUrl, request, type RequestOptions } from './client';
 import type { Page, RecordData } from './types';
 
+/** Rows up to which an estimate is exact. */
+const COUNTED = 10_000;
+
 const base = (collection: string) => `/api/collections/${encodeURIComponent(collection)}/records`;
 
 export interface ListParams {
@@ -29,14 +32,48 @@ export const countRecords = async (collection: string, filter: string, signal?: 
     })
   ).totalItems;
 
+/** What can be told of the count at no cost: exact for short lists, from the size of the table for long ones. */
+export const estimateRecords = async (collection: string, filter: string, signal?: AbortSignal) => {
+  const params = { perPage: 1, fields: 'id', filter, count: 'estimate' };
+  const { totalItems } = await request<Page<RecordData>>(base(collection) + query(params), { signal });
+  return { total: totalItems, exact: totalItems < COUNTED };
+};
+
 export const getRecord = (collection: string, id: string, signal?: AbortSignal) =>
   request<RecordData>(`${base(collection)}/${encodeURIComponent(id)}`, { signal });
+
+export interface Versioned {
+  record: RecordData;
+  /** Names this state of the record. */
+  tag: string;
+}
+
+export async function getVersioned(collection: string, id: string, signal?: AbortSignal): Promise<Versioned> {
+  let tag = '';
+  const path = `${base(collection)}/${encodeURIComponent(id)}`;
+  const record = await request<RecordData>(path, { signal, ontag: (t) => (tag = t) });
+  return { record, tag };
+}
 
 export const createRecord = (collection: string, body: unknown, options: RequestOptions = {}) =>
   request<RecordData>(base(collection), { ...options, method: 'POST', body });
 
 export const updateRecord = (collection: string, id: string, body: unknown, options: RequestOptions = {}) =>
   request<RecordData>(`${base(collection)}/${encodeURIComponent(id)}`, { ...options, method: 'PATCH', body });
+
+/** As `updateRecord`, held to a state of the record: with another one the server answers 412 and that one. */
+export async function updateVersion(
+  collection: string,
+  id: string,
+  body: unknown,
+  tag: string,
+  options: RequestOptions = {},
+): Promise<Versioned> {
+  let next = '';
+  const headers: Record<string, string> = tag === '' ? {} : { 'If-Match': tag };
+  const record = await updateRecord(collection, id, body, { ...options, headers, ontag: (t) => (next = t) });
+  return { record, tag: next };
+}
 
 export const deleteRecord = (collection: string, id: string, options: RequestOptions = {}) =>
   request<null>(`${base(collection)}/${encodeURIComponent(id)}`, { ...options, method: 'DELETE' });

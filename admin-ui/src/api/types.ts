@@ -128,6 +128,8 @@ export interface Page<T> {
   totalPages: number;
   /** Where the next page begins, if the server pages by cursor; null behind the last one. */
   nextCursor?: string | null;
+  /** The same for the page before; null at the beginning. */
+  prevCursor?: string | null;
 }
 
 export interface AuthAnswer {

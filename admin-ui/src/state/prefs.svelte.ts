@@ -7,6 +7,17 @@ export interface ColumnPrefs {
   hidden?: string[];
   shown?: string[];
   widths?: Record<string, number>;
+  /** Names of fields from left to right; those that are not in it follow. */
+  order?: string[];
+}
+export interface SavedFilter {
+  name: string;
+  filter: string;
+  sort: string;
+}
+export interface FilterPrefs {
+  saved?: SavedFilter[];
+  recent?: string[];
 }
 interface Stored {
   theme: Theme;
@@ -17,9 +28,12 @@ interface Stored {
   /** Language of the examples of the API. */
   lang: string;
   columns: Record<string, ColumnPrefs>;
+  filters: Record<string, FilterPrefs>;
 }
 
 const key = 'burrow:prefs';
+/** Filters that are remembered for each collection. */
+const RECENT = 15;
 const defaults: Stored = {
   theme: 'system',
   density: 'normal',
@@ -28,6 +42,7 @@ const defaults: Stored = {
   lastCollection: '',
   lang: 'js',
   columns: {},
+  filters: {},
 };
 
 /** What this person likes, kept in this browser. */
@@ -70,6 +85,20 @@ class Prefs {
     this.set({
       columns: { ...this.#all.columns, [collectionId]: { ...this.columns(collectionId), ...change } },
     });
+  }
+  filters(collectionId: string): FilterPrefs {
+    return this.#all.filters[collectionId] ?? {};
+  }
+  setFilters(collectionId: string, change: FilterPrefs) {
+    this.set({
+      filters: { ...this.#all.filters, [collectionId]: { ...this.filters(collectionId), ...change } },
+    });
+  }
+  /** Remembers that a filter was used. */
+  used(collectionId: string, filter: string) {
+    if (filter === '') return;
+    const recent = [filter, ...(this.filters(collectionId).recent ?? []).filter((f) => f !== filter)];
+    this.setFilters(collectionId, { recent: recent.slice(0, RECENT) });
   }
   set(change: Partial<Stored>) {
     Object.assign(this.#all, change);

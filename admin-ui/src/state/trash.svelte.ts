@@ -1,17 +1,19 @@
+import { startBulk } from '../api/bulk';
 import { deleteRecord } from '../api/records';
 import { ApiError, messageOf } from '../api/errors';
 import type { RecordData } from '../api/types';
 import { text } from '../kit/strings';
 import { SvelteSet } from 'svelte/reactivity';
 import { toasts } from './toast.svelte';
+import { undos } from './undo.svelte';
 
 export const HOLD = 8000;
-const AT_ONCE = 3;
 interface Held {
   collectionId: string;
   ids: string[];
   timer: ReturnType<typeof setTimeout>;
   toast: number;
+  forget: () => void;
 }
 
 const keyOf = (collectionId: string, id: string) => `${collectionId}/${id}`;
@@ -30,13 +32,21 @@ class Trash {
   has(record: RecordData) {
     return this.#hidden.has(keyOf(record.collectionId, record.id));
   }
-  hold(collectionId: string, ids: string[]) {
+  /** Out of sight, without more. */
+  hide(collectionId: string, ids: string[]) {
     for (const id of ids) this.#hidden.add(keyOf(collectionId, id));
+  }
+  show(collectionId: string, ids: string[]) {
+    for (const id of ids) this.#hidden.delete(keyOf(collectionId, id));
+  }
+  hold(collectionId: string, ids: string[]) {
+    this.hide(collectionId, ids);
     const held: Held = {
       collectionId,
       ids,
       timer: setTimeout(() => void this.#commit(held), HOLD),
       toast: 0,
+      forget: undos.push({ run: () => this.#undo(held) }),
     };
     this.#held.add(held);
     held.toast = toasts.show(
@@ -50,42 +60,54 @@ class Trash {
       0,
     );
   }
-  /** Takes the latest deletion back. */
+  /** Takes back what was done last: a deletion that is held, or an edit. */
   undo(): boolean {
-    const last = [...this.#held].at(-1);
-    if (last) this.#undo(last);
-    return last !== undefined;
+    return undos.last();
+  }
+  #take(held: Held): boolean {
+    if (!this.#held.delete(held)) return false;
+    clearTimeout(held.timer);
+    toasts.drop(held.toast);
+    held.forget();
+    return true;
   }
   #undo(held: Held) {
-    if (!this.#held.delete(held)) return;
-    clearTimeout(held.timer);
-    toasts.drop(held.toast);
-    for (const id of held.ids) this.#hidden.delete(keyOf(held.collectionId, id));
+    if (this.#take(held)) this.show(held.collectionId, held.ids);
   }
   async #commit(held: Held) {
-    if (!this.#held.delete(held)) return;
-    clearTimeout(held.timer);
-    toasts.drop(held.toast);
-    const queue = [...held.ids];
-    const failed: string[] = [];
-    const worker = async () => {
-      for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-        try {
-          await deleteRecord(held.collectionId, id);
-        } catch (error) {
-          if (error instanceof ApiError && error.status === 404) continue;
-          failed.push(messageOf(error));
-          this.#hidden.delete(keyOf(held.collectionId, id));
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, worker));
-    if (failed.length > 0) toasts.error(text.records.deleteFailed(failed.length, failed[0] ?? ''));
+    if (!this.#take(held)) return;
+    const failed = await this.#send(held).catch((error: unknown) =>
+      held.ids.map((id) => ({ id, message: messageOf(error) })),
+    );
+    this.show(
+      held.collectionId,
+      failed.map((f) => f.id),
+    );
+    if (failed.length > 0) toasts.error(text.records.deleteFailed(failed.length, failed[0]!.message));
+  }
+  /** Gives those that could not be deleted. */
+  async #send({ collectionId, ids }: Held): Promise<{ id: string; message: string }[]> {
+    if (ids.length > 1) {
+      const { errors = [] } = await startBulk(collectionId, { action: 'delete', ids }, () => undefined);
+      return errors;
+    }
+    const id = ids[0]!;
+    try {
+      await deleteRecord(collectionId, id);
+      return [];
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return [];
+      return [{ id, message: messageOf(error) }];
+    }
   }
   #flush() {
-    for (const held of this.#held)
-      for (const id of held.ids)
-        void deleteRecord(held.collectionId, id, { keepalive: true }).catch(() => undefined);
+    for (const { collectionId, ids } of this.#held) {
+      const sent: Promise<unknown> =
+        ids.length > 1
+          ? startBulk(collectionId, { action: 'delete', ids }, () => undefined, true)
+          : deleteRecord(collectionId, ids[0]!, { keepalive: true });
+      sent.catch(() => undefined);
+    }
     this.#held.clear();
   }
 }

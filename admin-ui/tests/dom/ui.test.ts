@@ -55,6 +55,28 @@ describe('Grid', () => {
     await fireEvent.click(within(box).getByRole('button', { name: 'A' }), { shiftKey: true });
     expect(onsort).toHaveBeenLastCalledWith('a', true);
   });
+  test('a cell has its own cursor, and is edited by F2', async () => {
+    const onedit = vi.fn();
+    const { box } = grid({ onedit });
+    await fireEvent.keyDown(box, { key: 'ArrowDown' });
+    await fireEvent.keyDown(box, { key: 'ArrowRight' });
+    await fireEvent.keyDown(box, { key: 'F2' });
+    expect(onedit).toHaveBeenLastCalledWith({ id: 'r0' }, 'a');
+  });
+  test('rows that are not here yet keep their places', async () => {
+    const { box } = grid({ rows: rows.slice(200, 300), first: 200, count: 1_000_000 });
+    expect(within(box).queryByText('cell r200')).toBeNull();
+    expect(within(box).getAllByRole('row', { busy: true }).length).toBeGreaterThan(5);
+  });
+  test('a head moves its column', async () => {
+    const onreorder = vi.fn();
+    const { box } = grid({ onreorder, columns: [column, { ...column, id: 'b', label: 'B' }] });
+    await fireEvent.keyDown(within(box).getByRole('button', { name: 'A' }), {
+      key: 'ArrowRight',
+      altKey: true,
+    });
+    expect(onreorder).toHaveBeenLastCalledWith('a', null);
+  });
   test('asks for more at the end', () => {
     const { onmore } = grid({ rows: rows.slice(0, 5) });
     expect(onmore).toHaveBeenCalled();

@@ -106,10 +106,10 @@ test('from the installer link to the first app', async () => {
     await form.getByRole('switch').first().check({ force: true });
     await form.getByLabel('mail').fill('not an address');
     await form.getByRole('textbox', { name: 'link', exact: true }).fill('https://example.com/a');
-    await form.getByLabel('body').fill('<p>Hello <strong>there</strong></p>');
+    await form.getByRole('textbox', { name: 'body' }).fill('Hello there');
     await form.getByLabel('due').fill('2026-11-20T10:30:00');
-    await form.getByRole('button', { name: 'red' }).click();
-    await form.getByRole('button', { name: 'blue' }).click();
+    await form.getByRole('button', { name: 'red', exact: true }).click();
+    await form.getByRole('button', { name: 'blue', exact: true }).click();
     await form.locator('input[type=file]').setInputFiles([
       { name: 'dot.png', mimeType: 'image/png', buffer: png },
       { name: 'note.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') },

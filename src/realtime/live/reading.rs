@@ -161,7 +161,11 @@ impl Reading<'_> {
         let keys = match &meaning.order {
             Order::Keys(sort) => {
                 let keys = sort.keyset().unwrap_or_default();
-                after = After { keys, row: None };
+                after = After {
+                    keys,
+                    row: None,
+                    backward: false,
+                };
                 select.after = Some(&after);
                 keys.len()
             }

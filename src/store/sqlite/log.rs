@@ -213,6 +213,31 @@ pub(super) fn read_after(
     Ok(entries)
 }
 
+/// The entries of the transaction whose first one stands at `first`, in order, at most `limit`.
+pub(super) fn read_tx(
+    connection: &Connection,
+    first: u64,
+    limit: usize,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT position, tx, time, action, collection, record, undo FROM _burrow_changes \
+         WHERE position >= ? ORDER BY position",
+    )?;
+    bind_cell(&mut statement, 1, Cell::Int(first.cast_signed()))?;
+    let mut rows = statement.raw_query();
+    let mut entries = Vec::new();
+    // They stand together: the first one of another transaction ends them.
+    while entries.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        if row.get::<_, i64>(1)?.cast_unsigned() != first {
+            break;
+        }
+        entries.push(entry(row)?);
+    }
+    Ok(entries)
+}
+
 fn entry(row: &rusqlite::Row<'_>) -> Result<Entry, StoreError> {
     let collection: Option<String> = row.get(4)?;
     let record: Option<String> = row.get(5)?;

@@ -198,6 +198,21 @@ impl<'a> ReadTx<'a> {
         self.number(&select.count_up_to_sql(most))
     }
 
+    /// How many records of `collection` there can be at most, told from the first one and the last one made: those
+    /// between them may have been removed.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn rowid_span(&self, collection: &Collection) -> Result<u64, StoreError> {
+        let mut sql = Sql::new();
+        sql.push("SELECT coalesce((SELECT max(_rowid_) FROM ")
+            .ident(&collection.name)
+            .push(") - (SELECT min(_rowid_) FROM ")
+            .ident(&collection.name)
+            .push(") + 1, 0)");
+        self.number(&sql)
+    }
+
     /// The records that refer to others.
     ///
     /// # Errors
@@ -314,6 +329,15 @@ impl<'a> ReadTx<'a> {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         log::read_after(self.connection, position.0, limit)
+    }
+
+    /// The entries of the transaction whose first entry stands at `first`, in order, at most `limit`; none when the log
+    /// does not reach back so far.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn changes_of(&self, first: Position, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        log::read_tx(self.connection, first.0, limit)
     }
 
     /// Gives place and record id of each change of `collection` after `position` to `each`, in order.

@@ -112,6 +112,16 @@ impl<'a> WriteTx<'a> {
         self.now
     }
 
+    /// What it has done so far, as far as memory holds it.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        if self.untold.is_empty() {
+            &self.changes
+        } else {
+            &[]
+        }
+    }
+
     /// Adds a record.
     ///
     /// # Errors

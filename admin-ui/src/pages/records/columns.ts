@@ -23,9 +23,26 @@ export function toggled(field: Field, prefs: ColumnPrefs): ColumnPrefs {
     : { hidden: without(prefs.hidden), shown: [...without(prefs.shown), field.name] };
 }
 
+/** In the order that this person has put them in. */
+export function ordered(fields: Field[], prefs: ColumnPrefs): Field[] {
+  const place = new Map((prefs.order ?? []).map((name, at) => [name, at]));
+  if (place.size === 0) return fields;
+  const at = (f: Field) => place.get(f.name) ?? Number.MAX_SAFE_INTEGER;
+  return [...fields].sort((a, b) => at(a) - at(b));
+}
+
+/** The order with one column put before another one, or last. */
+export function moved(fields: Field[], prefs: ColumnPrefs, name: string, before: string | null): string[] {
+  const names = ordered(fields, prefs)
+    .map((f) => f.name)
+    .filter((n) => n !== name);
+  const at = before === null ? names.length : names.indexOf(before);
+  return names.toSpliced(at < 0 ? names.length : at, 0, name);
+}
+
 export function columnsOf(collection: Collection, prefs: ColumnPrefs, sort: string): Column[] {
   const sorts = parseSort(sort);
-  return listable(collection)
+  return ordered(listable(collection), prefs)
     .filter((f) => isShown(f, prefs))
     .map((f) => {
       const key = sorts.find((s) => s.field === f.name);

@@ -1,8 +1,10 @@
 import { ApiError, messageOf, type FieldErrors } from '../../api/errors';
-import { createRecord, saveBody, updateRecord } from '../../api/records';
+import { createRecord, saveBody } from '../../api/records';
 import { zero } from '../../api/schema';
 import type { Collection, Field, RecordData } from '../../api/types';
 import { clone, same } from '../../kit/diff';
+import { grid } from '../../kit/strings-grid';
+import { encoded, saveTouched } from '../../state/save';
 
 type Values = Record<string, unknown>;
 
@@ -19,14 +21,21 @@ export class Draft {
   progress = $state<number | null>(null);
   /** Touched fields whose stored value changed meanwhile. */
   conflicts = $state.raw<string[]>([]);
+  /** What these fields held when they were first touched. */
+  was = $state.raw<Values>({});
   dirty = $derived(Object.keys(this.touched).length > 0);
+
+  /** Names the state of `base` for the server, where it is known. */
+  #tag = '';
 
   constructor(
     readonly collection: Collection,
     base: RecordData | null,
     start: Values = {},
+    tag = '',
   ) {
     this.base = base;
+    this.#tag = tag;
     this.touched = start;
   }
 
@@ -52,22 +61,29 @@ export class Draft {
     this.errors = {};
     this.faults = {};
     this.conflicts = [];
+    this.was = {};
     this.message = '';
   }
   /** Somebody else saved: untouched fields follow, touched ones are kept and marked. */
-  meanwhile(record: RecordData) {
+  meanwhile(record: RecordData, tag = '') {
     const before = this.base;
-    if (!before || same(before, record)) return;
+    if (!before) return;
+    if (tag !== '' || !same(before, record)) this.#tag = tag;
+    if (same(before, record)) return;
     this.base = record;
     const marked = Object.keys(this.touched).filter(
       (name) => !same(before[name], record[name]) && !same(this.touched[name], record[name]),
     );
+    this.was = { ...Object.fromEntries(marked.map((name) => [name, before[name]])), ...this.was };
     this.conflicts = [...new Set([...this.conflicts, ...marked])];
     for (const [name, value] of Object.entries(this.touched))
       if (same(value, record[name])) this.set(name, value);
   }
   takeTheirs(name: string) {
     this.set(name, this.base?.[name]);
+  }
+  keepMine(name: string) {
+    this.conflicts = this.conflicts.filter((c) => c !== name);
   }
 
   /** Sends what was touched and nothing else. Null when the server refused. */
@@ -84,10 +100,20 @@ export class Draft {
     );
     const progress = files ? (part: number) => (this.progress = part) : undefined;
     try {
-      const body = saveBody(this.#encoded());
-      const record = this.base
-        ? await updateRecord(this.collection.name, this.base.id, body, { progress })
-        : await createRecord(this.collection.name, body, { progress });
+      let record: RecordData;
+      if (this.base) {
+        const saved = await saveTouched(this.collection, this.base, this.touched, this.#tag, { progress });
+        if (saved.clash) {
+          this.meanwhile(saved.clash, saved.tag);
+          this.message = grid.merge.stopped(this.conflicts.join(', '));
+          return null;
+        }
+        record = saved.record;
+        this.#tag = saved.tag;
+      } else {
+        const body = saveBody(encoded(this.collection, this.touched));
+        record = await createRecord(this.collection.name, body, { progress, ontag: (t) => (this.#tag = t) });
+      }
       this.reset();
       this.base = clone(record);
       return record;
@@ -99,15 +125,6 @@ export class Draft {
       this.saving = false;
       this.progress = null;
     }
-  }
-  /** Texts in JSON fields are sent as JSON text, or the server would read "123" as a number. */
-  #encoded(): Values {
-    const out: Values = {};
-    for (const [name, value] of Object.entries(this.touched)) {
-      const json = this.collection.fields.find((f) => f.name === name)?.type === 'json';
-      out[name] = json && typeof value === 'string' ? JSON.stringify(value) : value;
-    }
-    return out;
   }
 }
 

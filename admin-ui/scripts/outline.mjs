@@ -1,0 +1,40 @@
+// Makes src/fields/outline.ts: the coasts of the world for the map of geo points, from Natural Earth's 1:110m land
+// (public domain), as the npm package world-atlas packs it. Run once, by hand:
+//   npm install --no-save world-atlas@2.0.2 && node scripts/outline.mjs node_modules/world-atlas/land-110m.json
+import { readFileSync, writeFileSync } from 'node:fs';
+
+/** Units a degree. */
+const SCALE = 10;
+const { transform, arcs, objects } = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+const decoded = arcs.map((arc) => {
+  let [x, y] = [0, 0];
+  return arc.map(([dx, dy]) => {
+    x += dx;
+    y += dy;
+    return [
+      Math.round((x * transform.scale[0] + transform.translate[0] + 180) * SCALE),
+      Math.round((90 - (y * transform.scale[1] + transform.translate[1])) * SCALE),
+    ];
+  });
+});
+const ring = (indexes) => {
+  const points = indexes.flatMap((i) => (i < 0 ? [...decoded[~i]].reverse() : decoded[i]));
+  return points.filter(([x, y], at) => at === 0 || x !== points[at - 1][0] || y !== points[at - 1][1]);
+};
+const polygons = objects.land.geometries.flatMap((g) => (g.type === 'Polygon' ? [g.arcs] : g.arcs));
+let path = '';
+for (const polygon of polygons)
+  for (const points of polygon.map(ring)) {
+    if (points.length < 3) continue;
+    path += `M${points[0].join(' ')}l`;
+    path += points
+      .slice(1)
+      .map(([x, y], i) => `${x - points[i][0]} ${y - points[i][1]}`)
+      .join(' ')
+      .replaceAll(' -', '-');
+    path += 'z';
+  }
+writeFileSync(
+  new URL('../src/fields/outline.ts', import.meta.url),
+  `// Made by scripts/outline.mjs from Natural Earth (public domain). Units: tenths of a degree from the north-west corner.\nexport const outline =\n  '${path}';\n`,
+);

@@ -1,0 +1,58 @@
+// The sentences of import and export. Same manners as strings.ts.
+const n = (count: number, one: string, many = `${one}s`) =>
+  `${count.toLocaleString()} ${count === 1 ? one : many}`;
+
+export const transfer = {
+  title: (collection: string) => `Import into ${collection}`,
+  choose: 'choose a file',
+  drop: 'Drop a CSV, JSON or NDJSON file here, or',
+  paste: 'Or paste rows',
+  pasteHint: 'From a sheet, with the names of the columns in the first line, or as JSON.',
+  file: (name: string, size: string) => `${name}, ${size}`,
+  other: 'Choose another file',
+  format: 'Format',
+  formats: { csv: 'CSV', json: 'JSON', ndjson: 'NDJSON' },
+  mapping: 'Columns',
+  mappingText: 'Which column of the file goes into which field.',
+  column: 'Column',
+  example: 'First row',
+  field: 'Field',
+  leave: 'Leave out',
+  into: (column: string) => `Field for ${column}`,
+  noColumns: 'No columns were found in this file. Is the format right?',
+  upsert: 'Records that are there already',
+  upsertNone: 'Make a new record for each row',
+  upsertBy: (field: string) => `Change the record with the same ${field}`,
+  onError: 'If a row is refused',
+  onErrors: {
+    skip: 'Leave it out, import the others',
+    stop: 'Stop there',
+    undo: 'Import nothing at all',
+  },
+  dryRun: 'Try without saving',
+  run: 'Import',
+  stop: 'Stop',
+  running: (rows: number) => `${n(rows, 'row')} so far`,
+  trying: (rows: number) => `Trying: ${n(rows, 'row')} so far`,
+  progress: 'Progress of the import',
+  called: 'You stopped it. What was imported before stays.',
+  tried: (created: number, updated: number, failed: number) =>
+    `Tried: ${n(created, 'record')} would be made, ${updated.toLocaleString()} changed, ${n(failed, 'row')} refused. Nothing was saved.`,
+  done: (created: number, updated: number, failed: number) =>
+    `${n(created, 'record')} made, ${updated.toLocaleString()} changed, ${n(failed, 'row')} refused.`,
+  undone: (failed: number) =>
+    `Nothing was imported, since ${n(failed, 'row')} ${failed === 1 ? 'was' : 'were'} refused.`,
+  incomplete: (why: string) => `It ended before the file did: ${why}.`,
+  ignored: (names: string) => `Columns without a field were left out: ${names}`,
+  errors: 'Refused rows',
+  row: 'Row',
+  line: 'Line',
+  why: 'Why',
+  omitted: (count: number) => `and ${n(count, 'more error')}`,
+  whole: '(row)',
+  copyErrors: 'Copy as CSV',
+  exporting: 'The export is being made.',
+  exportFailed: (why: string) => `The export failed. ${why}`,
+  exportAs: (format: string) => `Export as ${format}`,
+  exportMatching: 'Export what matches',
+};

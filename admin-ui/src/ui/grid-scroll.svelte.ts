@@ -1,0 +1,74 @@
+/** Browsers do not draw elements taller than about 16 million pixels reliably: past this the bar stands for more than it is. */
+const TALLEST = 12_000_000;
+/** A scroll of more screens than this at once is a drag of the bar, not a turn of the wheel. */
+const STEP_SCREENS = 3;
+const REST_MS = 160;
+
+/**
+ * Where the view is in a list of any length. Short moves are moves by that many pixels; long ones go to the place in the
+ * whole list that the bar shows. In a list that fits, both are the same.
+ */
+export class GridScroll {
+  /** Pixels of the whole list above the view. */
+  top = $state(0);
+  /** What to take off a row's place in the list to get its place in the scrolled box. */
+  shift = $state(0);
+  whole = $state(0);
+  view = $state(0);
+  tall = $derived(Math.min(this.whole, TALLEST));
+  #box: HTMLElement | undefined;
+  #at = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  attach(box: HTMLElement | undefined) {
+    this.#box = box;
+  }
+  get #most() {
+    return Math.max(0, this.whole - this.view);
+  }
+  /** The box has been scrolled. */
+  moved() {
+    const box = this.#box;
+    if (!box) return;
+    const y = box.scrollTop;
+    const by = y - this.#at;
+    this.#at = y;
+    if (this.whole <= this.tall) {
+      this.shift = 0;
+      this.top = y;
+      return;
+    }
+    const far = Math.abs(by) > this.view * STEP_SCREENS;
+    const edge = y <= 0 || y >= this.tall - this.view - 1;
+    if (far || edge) {
+      this.top = (y / Math.max(1, this.tall - this.view)) * this.#most;
+      if (edge && !far) this.#clamp(this.top - by);
+      this.shift = this.top - y;
+    } else this.#clamp(y + this.shift);
+    this.#settle();
+  }
+  #clamp(top: number) {
+    this.top = Math.min(this.#most, Math.max(0, top));
+    this.shift = this.top - this.#at;
+  }
+  /** Once it rests, the bar is put where the view is. */
+  #settle() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.to(this.top), REST_MS);
+  }
+  /** Shows the list from this pixel on. */
+  to(top: number) {
+    const box = this.#box;
+    if (!box) return;
+    top = Math.min(this.#most, Math.max(0, top));
+    const y =
+      this.whole <= this.tall ? top : (top / Math.max(1, this.#most)) * Math.max(1, this.tall - this.view);
+    if (Math.abs(box.scrollTop - y) >= 1) box.scrollTop = y;
+    this.#at = box.scrollTop;
+    this.top = this.whole <= this.tall ? this.#at : top;
+    this.shift = this.whole <= this.tall ? 0 : this.top - this.#at;
+  }
+  stop() {
+    clearTimeout(this.#timer);
+  }
+}

@@ -1,0 +1,193 @@
+// A million rows, and how long a scroll of them keeps the browser busy. Slow, so by its own target: `make million`.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { CDPSession } from 'playwright-core';
+import { accessible, closeBrowser, signIn, start, story, until, visit, type Burrow } from './support';
+
+const ROWS = Number(process.env.BURROW_MILLION ?? 0);
+const STEPS = 600;
+
+let burrow: Burrow;
+beforeAll(async () => {
+  if (ROWS > 0) burrow = await start({ superuser: true });
+});
+afterAll(async () => {
+  await closeBrowser();
+  await burrow?.stop();
+});
+
+interface TraceEvent {
+  name: string;
+  ph: string;
+  ts: number;
+  dur?: number;
+  tid: number;
+  pid: number;
+  args: { data?: { type?: string }; name?: string };
+}
+const SCRIPT = new Set([
+  'FunctionCall',
+  'EvaluateScript',
+  'v8.callFunction',
+  'FireAnimationFrame',
+  'EventDispatch',
+  'RunMicrotasks',
+  'TimerFire',
+  'v8.run',
+]);
+
+async function traced(cdp: CDPSession, run: () => Promise<void>): Promise<TraceEvent[]> {
+  const events: TraceEvent[] = [];
+  cdp.on('Tracing.dataCollected', ({ value }) => events.push(...(value as unknown as TraceEvent[])));
+  const categories = 'devtools.timeline,v8.execute,disabled-by-default-devtools.timeline,toplevel';
+  await cdp.send('Tracing.start', { categories, transferMode: 'ReportEvents' });
+  await run();
+  const done = new Promise((end) => cdp.once('Tracing.tracingComplete', end));
+  await cdp.send('Tracing.end');
+  await done;
+  return events;
+}
+
+/** Milliseconds of script in each frame, and the tasks of the page's main thread. */
+function weigh(events: TraceEvent[]) {
+  const frames = events.filter((e) => e.name === 'FireAnimationFrame' && e.ph === 'X');
+  const main = frames[0]!;
+  const own = events
+    .filter((e) => e.pid === main.pid && e.tid === main.tid && e.ph === 'X' && e.dur !== undefined)
+    .sort((a, b) => a.ts - b.ts);
+  const tasks = own.filter((e) => e.name === 'RunTask').map((e) => e.dur! / 1000);
+  const starts = frames.map((e) => e.ts).sort((a, b) => a - b);
+  const perFrame = starts.map(() => 0);
+  let [frame, busyUntil] = [0, 0];
+  for (const e of own) {
+    if (!SCRIPT.has(e.name) || e.ts < starts[0]!) continue;
+    while (frame + 1 < starts.length && starts[frame + 1]! <= e.ts) frame++;
+    // What runs inside of another is counted with it.
+    const from = Math.max(e.ts, busyUntil);
+    const to = e.ts + e.dur!;
+    if (to > from) perFrame[frame]! += (to - from) / 1000;
+    busyUntil = Math.max(busyUntil, to);
+  }
+  return { tasks: tasks.sort((a, b) => b - a), frames: perFrame.sort((a, b) => a - b) };
+}
+
+test.runIf(ROWS > 0)('a million rows are browsed, filtered and edited', { timeout: 900_000 }, async () => {
+  await burrow.call('POST', '/api/collections', {
+    name: 'rows',
+    type: 'base',
+    fields: [
+      { type: 'text', name: 'title' },
+      { type: 'number', name: 'rank' },
+      { type: 'select', name: 'kind', values: ['red', 'green', 'blue'], maxSelect: 1 },
+      { type: 'bool', name: 'done' },
+      { type: 'email', name: 'mail' },
+      { type: 'date', name: 'due' },
+      { type: 'json', name: 'meta' },
+      { type: 'text', name: 'note' },
+    ],
+    indexes: ['CREATE INDEX `idx_rows_rank` ON `rows` (`rank`)'],
+  });
+  const step = 100_000;
+  for (let at = 0; at < ROWS; at += step)
+    await burrow.call('POST', '/api/sql', {
+      query: `INSERT INTO rows (id, title, rank, kind, done, mail, due, meta, note)
+        WITH RECURSIVE n(i) AS (SELECT ${at} UNION ALL SELECT i + 1 FROM n WHERE i < ${Math.min(ROWS, at + step) - 1})
+        SELECT printf('r%014d', i), printf('Row %07d', i), i % 1000, CASE i % 3 WHEN 0 THEN 'red' WHEN 1 THEN 'green' ELSE 'blue' END,
+          i % 2, printf('p%d@example.com', i), '2026-01-02 03:04:05.678Z', json_object('i', i), 'A note of a few words, as notes are'
+        FROM n`,
+    });
+  const v = await visit();
+  const { page } = v;
+  await story('million', v, async () => {
+    await signIn(page, burrow, '#/data/users');
+    const opened = Date.now();
+    await page.goto(`${burrow.ui}#/data/rows`);
+    const grid = page.getByRole('grid', { name: 'rows' });
+    await grid.getByText(`Row ${String(ROWS - 1).padStart(7, '0')}`).waitFor();
+    const first = Date.now() - opened;
+    await page
+      .locator('main footer')
+      .getByText(`of ${ROWS.toLocaleString('en-US')}`)
+      .waitFor();
+    const counted = Date.now() - opened;
+    await accessible(page);
+
+    const cdp = await page.context().newCDPSession(page);
+    const scroll = (by: number) =>
+      grid.evaluate(
+        (box, [by, steps]) =>
+          new Promise<void>((done) => {
+            let left = steps!;
+            const next = () => {
+              box.scrollTop += by!;
+              if (--left > 0) requestAnimationFrame(next);
+              else done();
+            };
+            requestAnimationFrame(next);
+          }),
+        [by, STEPS],
+      );
+    const report = [`${ROWS.toLocaleString('en-US')} rows: first rows ${first} ms, counted ${counted} ms`];
+    let longest = 0;
+    let median = 0;
+    for (const [what, by] of [
+      ['wheel, 120 px a frame', 120],
+      ['flick, 900 px a frame', 900],
+      ['back, 900 px a frame', -900],
+    ] as const) {
+      const { tasks, frames } = weigh(await traced(cdp, () => scroll(by)));
+      const mid = frames[Math.floor(frames.length / 2)] ?? 0;
+      const high = frames[Math.floor(frames.length * 0.95)] ?? 0;
+      report.push(
+        `${what}: ${frames.length} frames, script a frame median ${mid.toFixed(1)} ms, 95 % ${high.toFixed(1)} ms; longest task ${(tasks[0] ?? 0).toFixed(1)} ms`,
+      );
+      longest = Math.max(longest, tasks[0] ?? 0);
+      median = Math.max(median, mid);
+    }
+    // The bar, dragged to ten places: the rows of each are there soon.
+    const jumps: number[] = [];
+    for (let i = 1; i <= 10; i++) {
+      const began = Date.now();
+      await grid.evaluate((box, part) => (box.scrollTop = box.scrollHeight * part), i / 11);
+      await until('rows there', () =>
+        grid.evaluate((box, part) => {
+          const rows = [...box.querySelectorAll<HTMLElement>('[role=row][data-id]')];
+          const middle = rows[Math.floor(rows.length / 2)];
+          return middle && Math.abs(Number(middle.ariaRowIndex) / Number(box.ariaRowCount) - part) < 0.01;
+        }, i / 11),
+      );
+      jumps.push(Date.now() - began);
+    }
+    report.push(`jumps: ${jumps.sort((a, b) => a - b).join(', ')} ms`);
+    // Each row says its own number: none is missing, none stands twice.
+    const wrong = await grid.evaluate(
+      (box, rows) =>
+        [...box.querySelectorAll<HTMLElement>('[role=row][data-id]')].filter(
+          (r) => !r.textContent?.includes(`Row ${String(rows - Number(r.ariaRowIndex)).padStart(7, '0')}`),
+        ).length,
+      ROWS,
+    );
+    expect(wrong).toBe(0);
+    const filter = page.getByRole('textbox', { name: 'Filter records' });
+    await filter.fill('rank = 7');
+    let began = Date.now();
+    await filter.press('Enter');
+    await grid
+      .getByText(/^Row \d+007$/)
+      .first()
+      .waitFor();
+    report.push(`filter by an indexed number: ${Date.now() - began} ms`);
+    await filter.fill("note ~ 'words' && mail ~ 'p77'");
+    began = Date.now();
+    await filter.press('Enter');
+    await grid.getByText(/p77/).first().waitFor();
+    report.push(`filter by words, no index: ${Date.now() - began} ms`);
+    const cell = grid.locator('[data-column=title]').first();
+    await cell.dblclick();
+    await page.getByRole('textbox', { name: /^title of/ }).fill('Edited among many');
+    await page.keyboard.press('Enter');
+    await grid.getByText('Edited among many').waitFor();
+    console.log(report.join('\n'));
+    expect(median, report.join('\n')).toBeLessThanOrEqual(8);
+    expect(longest, report.join('\n')).toBeLessThanOrEqual(50);
+  });
+});
