@@ -22,17 +22,38 @@ const ring = (indexes) => {
   return points.filter(([x, y], at) => at === 0 || x !== points[at - 1][0] || y !== points[at - 1][1]);
 };
 const polygons = objects.land.geometries.flatMap((g) => (g.type === 'Polygon' ? [g.arcs] : g.arcs));
+const WIDE = 360 * SCALE;
+/** A ring across the date line goes on beyond the edge instead of back over the whole map. */
+function unfolded(points) {
+  let shift = 0;
+  const out = points.map(([x, y], i) => {
+    const by = i > 0 ? x - points[i - 1][0] : 0;
+    if (by > WIDE / 2) shift -= WIDE;
+    if (by < -WIDE / 2) shift += WIDE;
+    return [x + shift, y];
+  });
+  // One around the pole does not come back to where it began: it stays as it is.
+  return Math.abs(out.at(-1)[0] - out[0][0]) > WIDE / 2 ? points : out;
+}
 let path = '';
+function draw(points) {
+  path += `M${points[0].join(' ')}l`;
+  path += points
+    .slice(1)
+    .map(([x, y], i) => `${x - points[i][0]} ${y - points[i][1]}`)
+    .join(' ')
+    .replaceAll(' -', '-');
+  path += 'z';
+}
 for (const polygon of polygons)
-  for (const points of polygon.map(ring)) {
-    if (points.length < 3) continue;
-    path += `M${points[0].join(' ')}l`;
-    path += points
-      .slice(1)
-      .map(([x, y], i) => `${x - points[i][0]} ${y - points[i][1]}`)
-      .join(' ')
-      .replaceAll(' -', '-');
-    path += 'z';
+  for (const points of polygon
+    .map(ring)
+    .filter((r) => r.length > 2)
+    .map(unfolded)) {
+    draw(points);
+    const xs = points.map(([x]) => x);
+    if (Math.min(...xs) < 0) draw(points.map(([x, y]) => [x + WIDE, y]));
+    if (Math.max(...xs) > WIDE) draw(points.map(([x, y]) => [x - WIDE, y]));
   }
 writeFileSync(
   new URL('../src/fields/outline.ts', import.meta.url),

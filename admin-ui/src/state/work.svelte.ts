@@ -1,11 +1,16 @@
 import { getBulk, startBulk, stopBulk, undoBulk, type BulkOrder, type BulkState } from '../api/bulk';
-import { messageOf } from '../api/errors';
+import { ApiError, messageOf } from '../api/errors';
 import type { Collection } from '../api/types';
 import type { RecordList } from './records.svelte';
 import { trash } from './trash.svelte';
 import { undos } from './undo.svelte';
 
 const LOOK_MS = 1000;
+
+const reasonOf = (error: unknown) => {
+  const fields = error instanceof ApiError ? Object.entries(error.fields) : [];
+  return [messageOf(error), ...fields.map(([name, message]) => `${name}: ${message}`)].join(' ');
+};
 
 /** One order for many records, as it is seen here. */
 export class Work {
@@ -35,7 +40,7 @@ export class Work {
     } catch (error) {
       // The order goes on without us: asked again until it is over.
       if (this.state && !this.over) await this.#look();
-      else this.error = messageOf(error);
+      else this.error = reasonOf(error);
     } finally {
       this.stopping = false;
       trash.show(this.collection.id, this.hidden);

@@ -38,13 +38,15 @@ export class GridScroll {
       this.top = y;
       return;
     }
-    const far = Math.abs(by) > this.view * STEP_SCREENS;
-    const edge = y <= 0 || y >= this.tall - this.view - 1;
-    if (far || edge) {
+    if (Math.abs(by) > this.view * STEP_SCREENS) {
       this.top = (y / Math.max(1, this.tall - this.view)) * this.#most;
-      if (edge && !far) this.#clamp(this.top - by);
       this.shift = this.top - y;
-    } else this.#clamp(y + this.shift);
+    } else {
+      this.#clamp(this.top + by);
+      // The bar has come to its end before the list: there must be room to go on.
+      const stuck = y <= 0 ? this.top > 0 : y >= this.tall - this.view - 1 && this.top < this.#most;
+      if (stuck) return this.to(this.top);
+    }
     this.#settle();
   }
   #clamp(top: number) {
@@ -65,6 +67,10 @@ export class GridScroll {
       this.whole <= this.tall ? top : (top / Math.max(1, this.#most)) * Math.max(1, this.tall - this.view);
     if (Math.abs(box.scrollTop - y) >= 1) box.scrollTop = y;
     this.#at = box.scrollTop;
+    // One pixel of the bar is a few of the list: at its ends the list ends too.
+    const grain = 2 * (this.whole / Math.max(1, this.tall));
+    if (this.#at <= 0 && top < grain) top = 0;
+    if (this.#at >= this.tall - this.view - 1 && this.#most - top < grain) top = this.#most;
     this.top = this.whole <= this.tall ? this.#at : top;
     this.shift = this.whole <= this.tall ? 0 : this.top - this.#at;
   }

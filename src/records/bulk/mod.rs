@@ -245,7 +245,7 @@ impl Records {
 
     fn bulk_remember(&self, job: &Arc<Job>) -> Result<(), Error> {
         for forgotten in self.jobs().add(job)? {
-            self.bulk_forget(forgotten);
+            self.bulk_forget(&forgotten);
         }
         Ok(())
     }
@@ -257,13 +257,13 @@ impl Records {
         Task::spawn(async move {
             tokio::time::sleep(Duration::from_secs(BULK_UNDO_SECS)).await;
             if let Some(job) = records.jobs().remove(&id) {
-                records.bulk_forget(job);
+                records.bulk_forget(&job);
             }
         })
         .detach("a timer; at a shutdown the files it waits for are found at the next start");
     }
 
-    fn bulk_forget(&self, job: Arc<Job>) {
+    fn bulk_forget(&self, job: &Job) {
         let leftover = job.leftover();
         let files = self.files().clone();
         Task::spawn(async move { blobs::dispose(&files, leftover).await })
