@@ -374,7 +374,7 @@ impl From<records::Error> for Fault {
             Error::UnknownCollection | Error::UnknownCollectionToWrite => {
                 Self::not_found().with_message(error.to_string())
             }
-            Error::OutOfScope | Error::SuperusersFilter(_) => {
+            Error::OutOfScope | Error::SuperusersFilter(_) | Error::NotSuperuser => {
                 Self::forbidden().with_message(error.to_string())
             }
             Error::SuperusersOnly(ref refusal) => Self::forbidden()
@@ -393,11 +393,9 @@ impl From<records::Error> for Fault {
             | Error::Update(ref data)
             | Error::Question(ref data)
             | Error::Import(ref data)
-            | Error::Bulk(ref data) => {
-                Self::bad_request()
-                    .with_message(error.to_string())
-                    .with_data(data.clone())
-            }
+            | Error::Bulk(ref data) => Self::bad_request()
+                .with_message(error.to_string())
+                .with_data(data.clone()),
             Error::Changed(ref record) => Self {
                 record: Some(record.clone()),
                 ..Self::new(StatusCode::PRECONDITION_FAILED).with_message(error.to_string())

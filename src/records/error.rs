@@ -25,6 +25,9 @@ pub enum Error {
     /// 403: the rule might allow it, the API key does not.
     #[error("The API key does not allow this action.")]
     OutOfScope,
+    /// 403: no rule decides here.
+    #[error("Only superusers can perform this action.")]
+    NotSuperuser,
     /// 403: a client's filter or sort holds one of the words of superusers.
     #[error("Only superusers can filter by {0}.")]
     SuperusersFilter(&'static str),

@@ -116,7 +116,7 @@ impl Records {
     /// [`Error::Bulk`] with what is wrong with the order, [`Error::BulkBusy`], and as the path of a write.
     pub async fn bulk(&self, call: &Call, name: &str, order: Order) -> Result<Arc<Job>, Error> {
         if !call.actor.is_superuser() {
-            return Err(Error::SuperusersOnly);
+            return Err(Error::NotSuperuser);
         }
         let collection = Arc::clone(create::writable(&self.store().catalog(), name)?);
         let errors = faults(&collection, &order);
@@ -174,7 +174,7 @@ impl Records {
     /// [`Error::NotFound`].
     pub fn bulk_job(&self, call: &Call, id: &str) -> Result<Arc<Job>, Error> {
         if !call.actor.is_superuser() {
-            return Err(Error::SuperusersOnly);
+            return Err(Error::NotSuperuser);
         }
         self.jobs().find(id).ok_or(Error::NotFound)
     }
@@ -182,10 +182,10 @@ impl Records {
     /// All orders that are known, the latest first.
     ///
     /// # Errors
-    /// [`Error::SuperusersOnly`].
+    /// [`Error::NotSuperuser`].
     pub fn bulk_jobs(&self, call: &Call) -> Result<Vec<Arc<Job>>, Error> {
         if !call.actor.is_superuser() {
-            return Err(Error::SuperusersOnly);
+            return Err(Error::NotSuperuser);
         }
         Ok(self.jobs().0.lock().iter().rev().cloned().collect())
     }
