@@ -32,8 +32,21 @@ function unfolded(points) {
     if (by < -WIDE / 2) shift += WIDE;
     return [x + shift, y];
   });
-  // One around the pole does not come back to where it began: it stays as it is.
-  return Math.abs(out.at(-1)[0] - out[0][0]) > WIDE / 2 ? points : out;
+  if (Math.abs(out.at(-1)[0] - out[0][0]) <= WIDE / 2) return out;
+  // One around the pole does not come back to where it began: it is closed along the lower edge.
+  return points.flatMap(([x, y], i) => {
+    const before = points[i - 1];
+    if (!before || Math.abs(x - before[0]) < WIDE / 2) return [[x, y]];
+    const [from, to] = before[0] > x ? [WIDE, 0] : [0, WIDE];
+    const low = 180 * SCALE;
+    return [
+      [from, before[1]],
+      [from, low],
+      [to, low],
+      [to, y],
+      [x, y],
+    ];
+  });
 }
 let path = '';
 function draw(points) {
