@@ -58,6 +58,8 @@ export const text = {
     themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
     density: 'Row height',
     densities: { compact: 'Compact', normal: 'Normal', relaxed: 'Relaxed' },
+    language: 'Language',
+    languages: { en: 'English', de: 'Deutsch' },
     palette: 'Find or do',
     shortcuts: 'Keyboard shortcuts',
     skip: 'Skip to content',

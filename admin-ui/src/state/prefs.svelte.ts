@@ -1,6 +1,7 @@
 import { formatHash } from '../kit/url';
 
 export type Theme = 'system' | 'light' | 'dark';
+export type Language = 'en' | 'de';
 export type Density = 'compact' | 'normal' | 'relaxed';
 
 export interface ColumnPrefs {
@@ -21,6 +22,8 @@ export interface FilterPrefs {
 }
 interface Stored {
   theme: Theme;
+  /** Empty: as the browser asks for. */
+  language: Language | '';
   density: Density;
   inspector: number;
   sidebar: number;
@@ -36,6 +39,7 @@ const key = 'burrow:prefs';
 const RECENT = 15;
 const defaults: Stored = {
   theme: 'system',
+  language: '',
   density: 'normal',
   inspector: 460,
   sidebar: 216,
@@ -59,6 +63,9 @@ class Prefs {
   }
   get theme() {
     return this.#all.theme;
+  }
+  get language(): Language {
+    return this.#all.language || (globalThis.navigator?.language?.startsWith('de') ? 'de' : 'en');
   }
   get density() {
     return this.#all.density;
