@@ -5,7 +5,11 @@ import { route } from './state/route.svelte';
 import './ui/tokens.css';
 import './ui/base.css';
 
-document.documentElement.lang = prefs.language;
-if (prefs.language === 'de') (await import('./kit/lang/german')).speakGerman();
-route.start();
-mount(App, { target: document.getElementById('app')! });
+async function begin() {
+  document.documentElement.lang = prefs.language;
+  // The sentences are in place before anything is drawn.
+  if (prefs.language === 'de') (await import('./kit/lang/german')).speakGerman();
+  route.start();
+  mount(App, { target: document.getElementById('app')! });
+}
+void begin();

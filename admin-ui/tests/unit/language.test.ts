@@ -4,7 +4,7 @@ import { keysOf } from '../../src/kit/lang/lay';
 
 // Names that are the same in both languages, and what is no sentence.
 const same =
-  /^(SQL|API|Live|Schema|Name|Id|Index|Index\w*|System|OAuth2|Filter|Normal|Status|Mail|Mails|Host|Port|TLS|Bucket|Region|Passkeys|WebSocket|JavaScript|Dart|Python|curl|English|Deutsch|Burrow|NULL|Median|95 %|E-Mail|Code|Text|Parameter|In|Option\w*|burrow superuser .*|)$/;
+  /^(Link|SQL|API|Live|Schema|Name|Id|Index|Index\w*|System|OAuth2|Filter|Normal|Status|Mail|Mails|Host|Port|TLS|Bucket|Region|Passkeys|WebSocket|JavaScript|Dart|Python|curl|English|Deutsch|Burrow|NULL|Median|95 %|E-Mail|Code|Text|Parameter|In|Option\w*|burrow superuser .*|)$/;
 
 test('both catalogues have the same keys', () => {
   const [en, de] = [keysOf(english), keysOf(german)];
