@@ -9,7 +9,6 @@ use super::letters::Quietly;
 use super::service::{Auth, link_token, linked};
 use super::token::{self, Purpose};
 use crate::call::Call;
-use crate::kit::limits::PASSWORD_CHARS_DEFAULT;
 use crate::records::account;
 use crate::schema::field::PasswordOptions;
 use crate::schema::{Collection, FieldError, FieldErrors, FieldKind, Record};
@@ -17,8 +16,6 @@ use crate::store::{ReadTx, WriteTx};
 
 const MAIL: &str = "password reset";
 const FAILED: &str = "Failed to set new password.";
-/// Bytes that PocketBase can hash.
-const HASHED_BYTES_MAX: usize = 72;
 
 /// What the confirmation submits.
 #[derive(Clone, Default)]
@@ -113,18 +110,12 @@ impl Auth {
         let mut errors = passwords(&form, &options);
         errors.extend("token", token_error);
         form::refuse(errors)?;
-        let is_long = form.password.len() > HASHED_BYTES_MAX;
-        let takes_long = options.chars_max() > PASSWORD_CHARS_DEFAULT.cast_signed();
         let settings = self.settings().current();
         let common = || {
             let refused = settings.accounts.refuses_common(collection) && is_common(&form.password);
             refused.then(FieldError::common_password)
         };
-        let refused = if is_long && !takes_long {
-            Some(FieldError::invalid())
-        } else {
-            options.validate_plain(&form.password).or_else(common)
-        };
+        let refused = options.validate_plain(&form.password).or_else(common);
         if let Some(error) = refused {
             return Err(Error::Save(FAILED, FieldErrors::one("password", error)));
         }
