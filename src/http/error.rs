@@ -28,7 +28,7 @@ pub struct Fault {
     refusal: Option<Box<records::Refusal>>,
     retry_after_secs: Option<u64>,
     /// The present state of a record that a change was refused for, encoded.
-    record: Option<Vec<u8>>,
+    record: Option<Box<[u8]>>,
 }
 
 /// What the request log keeps of a [`Fault`]; travels in the answer's extensions.
@@ -397,7 +397,7 @@ impl From<records::Error> for Fault {
                 .with_message(error.to_string())
                 .with_data(data.clone()),
             Error::Changed(ref record) => Self {
-                record: Some(record.clone()),
+                record: Some(record.clone().into_boxed_slice()),
                 ..Self::new(StatusCode::PRECONDITION_FAILED).with_message(error.to_string())
             },
             Error::Step(_, error) => Self::from(*error),

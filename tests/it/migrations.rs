@@ -265,7 +265,7 @@ fn a_snapshot_makes_everything_at_once() {
         .unwrap();
 
     let other = app(t.app.config.migrations_dir.as_ref());
-    assert_eq!(up(&other).unwrap(), [name.clone()]);
+    assert_eq!(up(&other).unwrap(), std::slice::from_ref(&name));
 
     assert_eq!(
         other.app.collections.shown_collections(),
