@@ -8,7 +8,7 @@ timing  wrong passwords of known and unknown people, in random order: two-sample
         Each try claims an address of its own behind a trusted proxy, so that no throttle answers in its place.
 crowd   lists at a fixed rate (open loop: each is timed from when it was due) while sign-ins wait for the hashing pool, and
         what the server's memory comes to.
-rate    sign-ins a second with the right password, as many as the pool takes; `cargo bench --bench argon2` gives the figure
+rate    sign-ins a second with the right password, as many as the pool takes, and what one costs; `cargo bench --bench argon2` gives the figure
         of the bare library to compare with (--bare).
 
 Server and clients share the machine. Needs nothing but Python."""
@@ -49,6 +49,11 @@ class Server:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith(what + ":"))
         return int(line.split()[1]) / 1024
+
+    def cpu_seconds(self):
+        """Of all its threads: what others do on the machine changes it little."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self):
         self.process.terminate()
@@ -252,11 +257,16 @@ async def rate(server, args):
             assert status == 200, text
             done += 1
 
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), server.cpu_seconds()
     await asyncio.gather(*(worker(n) for n in range(args.clients)))
+    spent = server.cpu_seconds() - spent
     threads = max(1, (os.cpu_count() or 1) - 1)
     found = done / (time.perf_counter() - began) / threads
-    answer = {"hashing threads": threads, "sign-ins a second and thread": round(found, 2)}
+    answer = {
+        "hashing threads": threads,
+        "sign-ins a second and thread": round(found, 2),
+        "CPU ms a sign-in": round(spent / done * 1000, 2),
+    }
     if args.bare:
         answer["of the bare library"] = f"{found / args.bare:.1%}"
     return answer
