@@ -12,6 +12,9 @@ export const getLog = (id: string) => request<LogLine>(`/api/logs/${encodeURICom
 export const getSettings = () => request<Settings>('/api/settings');
 export const saveSettings = (change: unknown) =>
   request<Settings>('/api/settings', { method: 'PATCH', body: change });
+/** What the server sees of us. */
+export const seenAs = async () =>
+  (await request<{ data: { realIP?: string; possibleProxyHeader?: string } }>('/api/health')).data;
 export const getMetrics = (signal?: AbortSignal) => request<string>('/api/metrics', { signal, text: true });
 export const testMail = (email: string, template: string, collection: string) =>
   request<null>('/api/settings/test/email', { method: 'POST', body: { email, template, collection } });

@@ -24,6 +24,7 @@ export const logsRoom = {
   sameIp: 'More from this IP',
   callerUnknown: 'Who it was is not logged.',
   settings: 'Log settings',
+  download: 'Download as JSON',
 };
 
 export const metricsRoom = {

@@ -8,6 +8,9 @@ export const settingsRoom = {
     urlHint: 'Used for links in mails.',
     accent: 'Accent colour',
     accentHint: 'Of this dashboard, as #rrggbb. Made darker or lighter where it could not be read.',
+    hide: 'Lock what changes collections',
+    hideHint:
+      'Collections cannot be made, saved or imported in the dashboard, nor changed by SQL, until this is off again.',
   },
   mail: {
     title: 'Mail',
@@ -69,6 +72,9 @@ export const settingsRoom = {
       `From now on superusers may only come from ${list}. If yours is not among them, only the command line of the server lets you back in.`,
     lockYes: 'Restrict',
   },
+  seen: (ip: string) => `The server sees you at ${ip}.`,
+  seenHeader: (header: string) => `Your requests carry ${header}, as a proxy would set it.`,
+  addMine: 'Add my address',
   rates: { excluded: 'Addresses without limits', excludedHint: 'Addresses and networks such as 10.0.0.0/8.' },
   logs: { size: 'Data of one line at most (bytes)', sizeHint: '0 is the usual bound.' },
   realtime: {

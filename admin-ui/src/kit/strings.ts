@@ -155,7 +155,8 @@ export const text = {
     failed: 'The collections could not be loaded',
     create: 'New collection',
     first: 'Create collection',
-    groups: { base: 'Collections', view: 'Views', system: 'System' },
+    pin: (name: string) => `Keep ${name} on top`,
+    groups: { pinned: 'Pinned', base: 'Collections', view: 'Views', system: 'System' },
     types: { base: 'Base', auth: 'Auth', view: 'View' },
     typeText: {
       base: 'Records of any shape.',
@@ -212,6 +213,7 @@ export const text = {
     typeName: (name: string) => `Type ${name} to confirm`,
     deleted: (name: string) => `Collection ${name} deleted.`,
     truncated: (name: string) => `All records of ${name} deleted.`,
+    lockedNote: 'Settings lock what changes collections.',
     systemNote: 'This is a system collection. Its name, its rules and its system fields are fixed.',
     elsewhere: 'Other problems',
     reviewTitle: 'This deletes data',

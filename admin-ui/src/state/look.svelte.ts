@@ -8,6 +8,8 @@ const UNCHOSEN = '#1055c9';
 /** How the owner of the server wants the dashboard to look. */
 class Look {
   appName = $state('');
+  /** Whether settings hide what changes collections. */
+  locked = $state(false);
 
   async load() {
     try {
@@ -18,6 +20,7 @@ class Look {
   }
   apply(settings: Settings) {
     this.appName = settings.meta.appName === 'Acme' ? '' : settings.meta.appName;
+    this.locked = settings.meta.hideControls;
     const color = settings.meta.accentColor;
     const accent = color === UNCHOSEN ? null : accentOf(color);
     const { style } = document.documentElement;

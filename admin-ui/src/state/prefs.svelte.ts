@@ -30,6 +30,8 @@ interface Stored {
   lastCollection: string;
   /** Language of the examples of the API. */
   lang: string;
+  /** Ids of collections that stand on top of the list. */
+  pinned: string[];
   columns: Record<string, ColumnPrefs>;
   filters: Record<string, FilterPrefs>;
 }
@@ -45,6 +47,7 @@ const defaults: Stored = {
   sidebar: 216,
   lastCollection: '',
   lang: 'js',
+  pinned: [],
   columns: {},
   filters: {},
 };
@@ -75,6 +78,9 @@ class Prefs {
   }
   get sidebar() {
     return this.#all.sidebar;
+  }
+  get pinned() {
+    return this.#all.pinned;
   }
   get lang() {
     return this.#all.lang;

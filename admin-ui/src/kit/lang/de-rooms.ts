@@ -209,6 +209,7 @@ export const deRooms = {
     sameIp: 'Mehr von dieser IP',
     callerUnknown: 'Wer es war, steht nicht im Protokoll.',
     settings: 'Einstellungen des Protokolls',
+    download: 'Als JSON herunterladen',
   },
   metricsRoom: {
     title: 'Messwerte',
@@ -279,6 +280,9 @@ export const deRooms = {
       urlHint: 'Für Links in Mails.',
       accent: 'Akzentfarbe',
       accentHint: 'Dieser Oberfläche, als #rrggbb. Dunkler oder heller gemacht, wo sie nicht zu lesen wäre.',
+      hide: 'Sperren, was Sammlungen ändert',
+      hideHint:
+        'Sammlungen lassen sich hier nicht anlegen, speichern oder einführen und nicht mit SQL ändern, bis das wieder aus ist.',
     },
     mail: {
       title: 'Mail',
@@ -340,6 +344,9 @@ export const deRooms = {
         `Ab jetzt dürfen Verwalter nur von ${list} kommen. Fehlt die eigene, hilft nur die Kommandozeile des Servers.`,
       lockYes: 'Einschränken',
     },
+    seen: (ip: string) => `Der Server sieht diese Anfragen von ${ip}.`,
+    seenHeader: (header: string) => `Sie tragen ${header}, wie ein Proxy es setzt.`,
+    addMine: 'Diese Adresse hinzufügen',
     rates: { excluded: 'Adressen ohne Grenzen', excludedHint: 'Adressen und Netze wie 10.0.0.0/8.' },
     logs: { size: 'Daten einer Zeile höchstens (Bytes)', sizeHint: '0 ist die übliche Grenze.' },
     realtime: {

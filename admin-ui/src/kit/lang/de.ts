@@ -78,7 +78,8 @@ export const de = {
       title: 'Bei Burrow anmelden',
       intro: 'Für die Verwalter dieses Servers.',
       identity: 'E-Mail',
-      identityMany: (fields: string[]) => fields.map((f) => f[0]!.toUpperCase() + f.slice(1)).join(' oder '),
+      identityMany: (fields: string[]) =>
+        fields.map((f) => (f === 'email' ? 'E-Mail' : f[0]!.toUpperCase() + f.slice(1))).join(' oder '),
       password: 'Passwort',
       show: 'Passwort zeigen',
       hide: 'Passwort verbergen',
@@ -159,7 +160,8 @@ export const de = {
       failed: 'Die Sammlungen ließen sich nicht laden',
       create: 'Neue Sammlung',
       first: 'Sammlung anlegen',
-      groups: { base: 'Sammlungen', view: 'Sichten', system: 'System' },
+      pin: (name: string) => `${name} oben halten`,
+      groups: { pinned: 'Angeheftet', base: 'Sammlungen', view: 'Sichten', system: 'System' },
       types: { base: 'Basis', auth: 'Konten', view: 'Sicht' },
       typeText: {
         base: 'Datensätze jeder Form.',
@@ -217,6 +219,7 @@ export const de = {
       typeName: (name: string) => `Zur Bestätigung ${name} eingeben`,
       deleted: (name: string) => `Sammlung ${name} gelöscht.`,
       truncated: (name: string) => `Alle Datensätze von ${name} gelöscht.`,
+      lockedNote: 'Die Einstellungen sperren, was Sammlungen ändert.',
       systemNote:
         'Das ist eine Sammlung des Systems. Ihr Name, ihre Regeln und ihre Systemfelder stehen fest.',
       elsewhere: 'Weitere Fehler',

@@ -53,6 +53,7 @@ export const sections = (): Section[] => [
       line('meta.appName', t.application.name),
       line('meta.appURL', t.application.url, t.application.urlHint),
       line('meta.accentColor', t.application.accent, t.application.accentHint, { kind: 'color' }),
+      flag('meta.hideControls', t.application.hide, t.application.hideHint),
     ],
   },
   {
