@@ -58,7 +58,7 @@ test('ten thousand rows of a CSV come in, thirteen bad ones are told, and they g
       .getByText('Tried: 9,987 records would be made, 0 changed, 13 rows refused. Nothing was saved.')
       .waitFor({ timeout: 120_000 });
     expect(await panel.getByRole('cell', { name: 'Must be less or equal than 1000.' }).count()).toBe(13);
-    await panel.getByRole('cell', { name: '769', exact: true }).waitFor();
+    await panel.getByRole('cell', { name: '769', exact: true }).first().waitFor();
     await accessible(page);
     expect(await total()).toBe(0);
     await panel.getByRole('button', { name: 'Import', exact: true }).click();
@@ -86,7 +86,7 @@ test('ten thousand rows of a CSV come in, thirteen bad ones are told, and they g
     await page.goto(`${burrow.ui}#/data/goods?filter=price < 2`);
     await page
       .locator('main footer')
-      .getByText(/of 1\d\d$/)
+      .getByText(/of 200$/)
       .waitFor();
     const matching = await total('price < 2');
     await page.getByRole('button', { name: 'Import, export' }).click();
