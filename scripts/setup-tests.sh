@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Installs what only the tests need and what is missing, from Debian's packages: Chromium and nginx. Node packages are
+# Installs what only the tests need and what is missing, from Debian's packages: Chromium, nginx, curl
+# and Pebble (a certificate authority to try ACME with). Node packages are
 # installed by the targets that use them, exactly as their lock files say.
 set -euo pipefail
 
 missing=()
 [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing+=(chromium fonts-dejavu-core)
 [ -x "${NGINX:-/usr/sbin/nginx}" ] || missing+=(nginx)
+command -v curl >/dev/null || missing+=(curl)
+command -v pebble >/dev/null || missing+=(pebble)
 
 if [ ${#missing[@]} -gt 0 ]; then
   as_root=""

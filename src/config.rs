@@ -11,6 +11,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::auth::password::Scheme;
+use crate::certs::LETS_ENCRYPT;
 use crate::kit::limits;
 use crate::kit::secret::Secret;
 
@@ -137,6 +138,10 @@ pub enum Command {
     /// Manage superusers
     #[command(subcommand)]
     Superuser(Superuser),
+    /// Check the data directory and the configuration, and say what to do
+    Doctor,
+    /// Ask a running server whether it is well
+    Health(Health),
 }
 
 /// Flags of every command.
@@ -302,19 +307,45 @@ pub enum LogFormat {
 /// `serve`
 #[derive(Args, Clone, Debug)]
 pub struct Serve {
-    /// Domains to serve by HTTPS
+    /// Domains to serve by HTTPS, with certificates from the ACME authority unless --tls-cert gives one
+    #[arg(env = "BURROW_DOMAINS", value_delimiter = ',')]
     pub domains: Vec<String>,
-    /// Address to serve HTTP at
-    #[arg(
-        long,
-        env = "BURROW_HTTP",
-        default_value = "127.0.0.1:8090",
-        value_name = "ADDRESS"
-    )]
-    pub http: String,
-    /// Address to serve HTTPS at
+    /// Address to serve HTTP at [default: 127.0.0.1:8090, or 0.0.0.0:80 beside HTTPS]
+    #[arg(long, env = "BURROW_HTTP", value_name = "ADDRESS")]
+    pub http: Option<String>,
+    /// Address to serve HTTPS at [default: 0.0.0.0:443 with domains or --tls-cert]
     #[arg(long, env = "BURROW_HTTPS", value_name = "ADDRESS")]
     pub https: Option<String>,
+    /// PEM file of the certificate to show, and those that lead to its authority; read again when it changes
+    #[arg(
+        long = "tls-cert",
+        env = "BURROW_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of its private key
+    #[arg(
+        long = "tls-key",
+        env = "BURROW_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// Directory of the authority that certificates of the domains come from (ACME)
+    #[arg(
+        long = "acme-directory",
+        env = "BURROW_ACME_DIRECTORY",
+        default_value = LETS_ENCRYPT,
+        value_name = "URL"
+    )]
+    pub acme_directory: String,
+    /// Where the authority writes when something is wrong
+    #[arg(long = "acme-email", env = "BURROW_ACME_EMAIL", value_name = "EMAIL")]
+    pub acme_email: Option<String>,
+    /// PEM file of authorities whose certificates the ACME directory may show, besides the system's
+    #[arg(long = "acme-ca", env = "BURROW_ACME_CA", value_name = "FILE")]
+    pub acme_ca: Option<PathBuf>,
     /// Origins that browsers may call from, separated by commas
     #[arg(
         long,
@@ -454,6 +485,24 @@ pub struct ExportFlags {
     /// Only these fields, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     pub fields: Vec<String>,
+}
+
+/// `health`
+#[derive(Args, Clone, Debug)]
+pub struct Health {
+    /// URL to ask [default: /api/health at the address of --http]
+    pub url: Option<String>,
+    /// Address that the server listens at
+    #[arg(
+        long,
+        env = "BURROW_HTTP",
+        default_value = "127.0.0.1:8090",
+        value_name = "ADDRESS"
+    )]
+    pub http: String,
+    /// Seconds to wait for the answer
+    #[arg(long, default_value_t = 3, value_name = "SECONDS")]
+    pub timeout: u64,
 }
 
 /// `superuser`

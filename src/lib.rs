@@ -1,9 +1,10 @@
 //! Burrow: a backend in one executable. The map of the house is in `ARCHITECTURE.md`; floors look down only:
-//! `http` and `cli` over `records`, `auth`, `realtime`, `ops` over `store`, `files`, `mail`, `outbound` over `expr`, `schema`, `call` over `kit`.
+//! `http` and `cli` over `records`, `auth`, `realtime`, `ops` over `store`, `files`, `mail`, `outbound`, `certs` over `expr`, `schema`, `call` over `kit`.
 
 pub mod app;
 pub mod auth;
 pub mod call;
+pub mod certs;
 pub mod cli;
 pub mod collections;
 pub mod config;

@@ -3,7 +3,10 @@
 
 mod adopt;
 mod console;
+mod doctor;
+mod doors;
 mod export;
+mod health;
 mod import;
 mod migrate;
 mod progress;

@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use tracing::level_filters::LevelFilter;
 
 use super::console::{Console, Failure};
-use super::{export, import, migrate, serve, superuser};
+use super::{doctor, export, health, import, migrate, serve, superuser};
 use crate::config::{Arguments, Command, Common, LogFormat, LogLevel};
 
 /// Runs the command of `arguments` to its end.
@@ -30,6 +30,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Import(flags) => import::import(console, config, &flags),
         Command::Export(flags) => export::export(console, config, &flags),
         Command::Migrate(flags) => migrate::migrate(console, &common, config, flags),
+        Command::Doctor => doctor::doctor(console, &common, &config),
+        Command::Health(flags) => health::health(console, &flags),
         Command::Superuser(command) => superuser::superuser(console, config, command),
     };
     match done {

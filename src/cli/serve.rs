@@ -1,6 +1,5 @@
 //! `serve`: opens the directory, listens, says where, and ends politely.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::console::{Console, Failure};
+use super::doors::{Bound, Doors};
 use super::{migrate, superuser};
 use crate::app::{App, OpenError};
 use crate::collections::migrations::Folder;
@@ -30,11 +30,8 @@ pub(super) fn serve(
     mut config: Config,
     flags: &Serve,
 ) -> Result<(), Failure> {
-    if flags.https.is_some() || !flags.domains.is_empty() {
-        return Err(Failure::message(
-            "HTTPS is not supported yet: serve HTTP with --http and let a proxy do it",
-        ));
-    }
+    let mut doors = Doors::of(flags)?;
+    config.www_hosts = doors.www_hosts();
     config.origins.clone_from(&flags.origins);
     config.open_networks.clone_from(&flags.open_networks);
     if !common.without_hooks {
@@ -47,13 +44,12 @@ pub(super) fn serve(
         migrations: Folder::new(migrations),
         without_scripts: common.without_hooks,
     };
-    let mut address = flags.http.clone();
     let mut apply = true;
-    while let Ended::Restart(at) = start.run(&config, &address, apply)? {
+    while let Ended::Restart(at) = start.run(&config, &doors, apply)? {
         // A state that was put back stays as it was: what it lacks is applied by whoever starts the server next.
         apply = false;
         // Who asked for port 0 was told which one it became, and goes on asking there.
-        address = at.to_string();
+        doors.again_at(at);
     }
     Ok(())
 }
@@ -62,8 +58,8 @@ pub(super) fn serve(
 enum Ended {
     /// Somebody said so.
     Stop,
-    /// Another state of the directory is ready to be put in; clients will come back to this address.
-    Restart(SocketAddr),
+    /// Another state of the directory is ready to be put in; clients will come back to these addresses.
+    Restart(Bound),
 }
 
 /// What every start of the server needs.
@@ -76,7 +72,7 @@ struct Start {
 
 impl Start {
     /// Serves the directory until told to end or to begin anew.
-    fn run(&self, config: &Config, address: &str, apply: bool) -> Result<Ended, Failure> {
+    fn run(&self, config: &Config, doors: &Doors, apply: bool) -> Result<Ended, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -89,7 +85,7 @@ impl Start {
             if apply {
                 migrate::up(self.console, &app, &self.migrations).await?;
             }
-            listen(self.console, &app, address).await
+            listen(self.console, &app, doors).await
         });
         // Whatever outlived its grace ends here, and lets go of the database.
         runtime.shutdown_timeout(Duration::from_millis(100));
@@ -117,26 +113,23 @@ async fn open(config: &Config) -> Result<App, OpenError> {
     App::open(config.clone(), Clock::system(), Access::Alone).await
 }
 
-async fn listen(console: Console, app: &App, address: &str) -> Result<Ended, Failure> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::message(format!("cannot listen at {address}: {error}")))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::message(format!("cannot listen: {error}")))?;
+async fn listen(console: Console, app: &App, doors: &Doors) -> Result<Ended, Failure> {
+    let open = doors.open(&app.config.dir).await?;
+    let (url, at) = (open.url, open.at);
     let (asked, hub, backups) = (signal()?, app.hub.clone(), app.backups.clone());
     let (tell, mut told) = oneshot::channel();
     let stop = async move {
         let ended = tokio::select! {
             () = asked => Ended::Stop,
-            () = backups.restart_wanted() => Ended::Restart(address),
+            () = backups.restart_wanted() => Ended::Restart(at),
         };
         // Event streams never end by themselves: without this each would use up the whole grace.
         hub.shutdown();
         drop(tell.send(ended));
     };
-    greet(console, app, address);
-    let _installer = Task::spawn(offer_installer(console, app.clone(), address));
+    greet(console, app, &url, at);
+    let _installer = Task::spawn(offer_installer(console, app.clone(), url));
+    let _certificates = open.keepers;
     let _neighbours = Task::spawn(look_for_neighbours(app.clone()));
     let _metrics = match &app.config.metrics_address {
         None => None,
@@ -152,7 +145,9 @@ async fn listen(console: Console, app: &App, address: &str) -> Result<Ended, Fai
         .otlp
         .clone()
         .map(|otlp| Task::spawn(http::export(app.clone(), otlp)));
-    http::serve(app.clone(), listener, stop, GRACE).await;
+    http::serve(app.clone(), open.doors, stop, GRACE)
+        .await
+        .map_err(|error| Failure::message(error.to_string()))?;
     let drain = Duration::from_secs(MAIL_DRAIN_SECS_MAX);
     app.mailer.drain(drain).await;
     app.auth.flush_usage().await;
@@ -160,20 +155,26 @@ async fn listen(console: Console, app: &App, address: &str) -> Result<Ended, Fai
     Ok(told.try_recv().unwrap_or(Ended::Stop))
 }
 
-fn greet(console: Console, app: &App, address: SocketAddr) {
+fn greet(console: Console, app: &App, url: &str, at: Bound) {
     let time = app.clock.now().to_text();
     let time = time.get(..19).unwrap_or("");
-    let text = format!(
-        "{time} Server started at http://{address}\n  REST API:  http://{address}/api/\n  Dashboard: http://{address}/_/"
+    let text =
+        format!("{time} Server started at {url}\n  REST API:  {url}/api/\n  Dashboard: {url}/_/");
+    console.say(
+        &text,
+        &[
+            ("event", "started".into()),
+            ("url", url.into()),
+            ("http", at.http.to_string().into()),
+            ("https", at.https.map(|at| at.to_string()).into()),
+        ],
     );
-    let url = format!("http://{address}");
-    console.say(&text, &[("event", "started".into()), ("url", url.into())]);
 }
 
-async fn offer_installer(console: Console, app: App, address: SocketAddr) {
+async fn offer_installer(console: Console, app: App, url: String) {
     match superuser::installer_token(&app).await {
         Ok(Some(token)) => {
-            let link = format!("http://{address}/_/#/pbinstall/{token}");
+            let link = format!("{url}/_/#/pbinstall/{token}");
             let text = format!(
                 "\nThere is no superuser yet. Open this link in a browser to make one (good for 30 minutes):\n\n  {link}\n\n\
                  or run: burrow superuser upsert EMAIL PASS\n"

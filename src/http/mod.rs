@@ -26,6 +26,7 @@ mod logs;
 mod metrics;
 mod passkey;
 mod password;
+mod plain;
 mod realtime;
 mod records;
 mod server;
@@ -37,7 +38,7 @@ use axum::Router;
 use axum::routing::{get, post, put};
 
 pub use metrics::{export, serve_metrics};
-pub use server::serve;
+pub use server::{Doors, serve};
 
 use crate::app::App;
 

@@ -457,3 +457,31 @@ pub const LIVE_READ_SECS_MAX: u64 = 5;
 pub const LIVE_READERS: usize = 2;
 /// Changes kept for one live query while it is being read; past it it is read once more.
 pub const LIVE_BACKLOG_MAX: usize = 1_024;
+
+/// Seconds between looks at certificates given as files.
+pub const CERT_LOOK_SECS: u64 = 5;
+/// Seconds after which the time of a certificate is looked at again, at the latest.
+pub const CERT_RENEWAL_LOOK_SECS_MAX: u64 = 3_600;
+/// Seconds for one request to a certificate authority.
+pub const ACME_REQUEST_SECS_MAX: u64 = 30;
+/// Seconds for one order, challenges included.
+pub const ACME_ORDER_SECS_MAX: u64 = 180;
+/// Bytes of one answer of a certificate authority.
+pub const ACME_ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Seconds after a first failed try for a certificate; each further failure doubles them.
+pub const ACME_RETRY_SECS_MIN: u64 = 60;
+/// Seconds between failed tries at the most.
+pub const ACME_RETRY_SECS_MAX: u64 = 6 * 3_600;
+/// Seconds in which a TLS handshake must be done; then the connection is closed.
+pub const TLS_HANDSHAKE_SECS_MAX: u64 = 10;
+/// Streams of one HTTP/2 connection at a time; further ones wait.
+pub const HTTP2_STREAMS_MAX: u32 = 200;
+/// Bytes of the headers of one HTTP/2 request; past it the stream is refused.
+pub const HTTP2_HEADER_BYTES_MAX: u32 = 64 << 10;
+/// Seconds between HTTP/2 pings, and until an answer must have come.
+pub const HTTP2_PING_SECS: u64 = 30;
+
+/// Bytes that should be free on the disk of the data directory, for `doctor`.
+pub const DISK_FREE_BYTES_MIN: u64 = 1 << 30;
+/// Rows up to which a relation needs no index, for `doctor`.
+pub const UNINDEXED_ROWS_MAX: u64 = 10_000;

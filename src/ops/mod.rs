@@ -3,6 +3,7 @@
 mod backup;
 pub mod console;
 pub mod cron;
+pub mod doctor;
 mod error;
 mod limiter;
 pub mod logs;

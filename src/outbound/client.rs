@@ -1,6 +1,7 @@
 //! One request, one connection: few are sent, and none should wait in a pool for a server that closed it long ago.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,6 +97,8 @@ pub struct Outbound(Arc<Inner>);
 struct Inner {
     /// Private networks that anybody's URL may lead to.
     open: Vec<IpNet>,
+    /// PEM file of further authorities to trust.
+    authorities: Option<PathBuf>,
     tls: OnceCell<Option<TlsConnector>>,
 }
 
@@ -111,8 +114,15 @@ impl Outbound {
     /// A client; URLs sent by anybody may lead to the networks of `open` although they are private.
     #[must_use]
     pub fn new(open: Vec<IpNet>) -> Self {
+        Self::trusting(open, None)
+    }
+
+    /// The same, trusting also whom the authorities in a PEM file vouch for.
+    #[must_use]
+    pub fn trusting(open: Vec<IpNet>, authorities: Option<PathBuf>) -> Self {
         Self(Arc::new(Inner {
             open,
+            authorities,
             tls: OnceCell::new(),
         }))
     }
@@ -210,8 +220,9 @@ impl Outbound {
 
     async fn tls(&self) -> Result<&TlsConnector, OutboundError> {
         // Reading a machine's certificates takes a while, and most servers never ask anybody.
+        let authorities = self.0.authorities.clone();
         let load = async || {
-            tokio::task::spawn_blocking(tls::connector)
+            tokio::task::spawn_blocking(move || tls::connector(authorities.as_deref()))
                 .await
                 .ok()
                 .flatten()

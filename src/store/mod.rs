@@ -18,6 +18,6 @@ pub use error::StoreError;
 pub use logs::{LogEntry, LogTx, Logs};
 pub use query::{After, Page, Referring, Select};
 pub use sqlite::{
-    Access, ConsoleColumn, ConsoleRows, DdlError, OpenOptions, ReadTx, Snapshot, Store,
-    SuperuserSql, TableCopy, WriteTx, check_database, raw_text,
+    Access, ConsoleColumn, ConsoleRows, DdlError, Examined, OpenOptions, ReadTx, Snapshot, Store,
+    SuperuserSql, TableCopy, WriteTx, check_database, examine, raw_text,
 };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["kit"],
     &["call", "expr", "schema"],
-    &["config", "files", "mail", "outbound", "store"],
+    &["certs", "config", "files", "mail", "outbound", "store"],
     &["auth", "collections", "ops", "realtime", "records"],
     &["app"],
     &["cli", "http"],

@@ -240,3 +240,99 @@ fn a_directory_of_pocketbase_is_copied_and_compared() {
     );
     assert!(!dir.0.join("third/data").exists(), "nothing half done");
 }
+
+#[test]
+fn a_doctor_says_what_is_wrong_and_changes_nothing() {
+    let dir = Dir::new();
+    let say = |arguments: &[&str]| {
+        let mut all = vec!["doctor", "--json"];
+        all.extend(arguments);
+        let (code, out, _) = run(&dir, &all);
+        (
+            code,
+            serde_json::from_str::<serde_json::Value>(&out).unwrap(),
+        )
+    };
+    let found = |told: &serde_json::Value, subject: &str, status: &str, text: &str| {
+        told["findings"].as_array().unwrap().iter().any(|one| {
+            one["subject"] == subject
+                && one["status"] == status
+                && one["message"].as_str().unwrap().contains(text)
+        })
+    };
+
+    let (code, empty) = say(&[]);
+    assert_eq!((code, empty["status"].as_str()), (0, Some("warning")));
+    assert!(
+        found(&empty, "directory", "warning", "is not there"),
+        "{empty}"
+    );
+    assert!(!dir.0.join("data").exists());
+
+    run(
+        &dir,
+        &["superuser", "create", "ann@example.com", "1234567890"],
+    );
+    let (code, fresh) = say(&[]);
+    assert_eq!(code, 0, "{fresh}");
+    assert!(found(&fresh, "database", "ok", "whole"), "{fresh}");
+    assert!(found(&fresh, "superusers", "ok", "1"), "{fresh}");
+
+    std::fs::create_dir_all(dir.0.join("pb_hooks")).unwrap();
+    std::fs::write(dir.0.join("pb_hooks/main.pb.js"), "").unwrap();
+    let (code, hooked) = say(&[]);
+    assert_eq!((code, hooked["status"].as_str()), (1, Some("error")));
+    assert!(
+        found(&hooked, "configuration", "error", "main.pb.js"),
+        "{hooked}"
+    );
+    let (_, unkeyed) = say(&["--encryptionEnv", "BURROW_TEST_NO_SUCH_KEY"]);
+    assert!(
+        found(&unkeyed, "configuration", "error", "empty or not set"),
+        "{unkeyed}"
+    );
+
+    // A page in the middle of the file is overwritten: rows are lost, and that is said.
+    let data = dir.0.join("data/data.db");
+    let mut bytes = std::fs::read(&data).unwrap();
+    let middle = bytes.len() / 2 / 4_096 * 4_096;
+    bytes[middle..middle + 4_096].fill(0xAB);
+    std::fs::write(&data, bytes).unwrap();
+    let (code, damaged) = say(&[]);
+    assert_eq!(code, 1, "{damaged}");
+    let damage = damaged["findings"].as_array().unwrap();
+    assert!(
+        damage
+            .iter()
+            .any(|one| one["subject"] == "database" && one["status"] == "error"),
+        "{damaged}"
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_server_is_asked_for_its_health() {
+    let dir = Dir::new();
+    let mut server = burrow(&dir)
+        .args(["serve", "--http", "127.0.0.1:0", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let started: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    let http = started["http"].as_str().unwrap();
+    let everywhere = http.replace("127.0.0.1", "0.0.0.0");
+
+    let well = run(&dir, &["health", "--http", http]);
+    let by_url = run(&dir, &["health", &format!("http://{http}/api/health")]);
+    let at_any = run(&dir, &["health", "--http", &everywhere]);
+    let elsewhere = run(&dir, &["health", &format!("http://{http}/api/nothing")]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let gone = run(&dir, &["health", "--http", http]);
+
+    assert_eq!([well.0, by_url.0, at_any.0], [0, 0, 0], "{}", well.2);
+    assert_eq!(elsewhere.0, 1);
+    assert!(elsewhere.2.contains("answered 404"), "{}", elsewhere.2);
+    assert_eq!(gone.0, 1);
+}

@@ -25,6 +25,7 @@ mod expand;
 mod explain;
 mod files;
 mod http;
+mod https;
 mod logs;
 mod mail;
 mod migrations;

@@ -25,18 +25,19 @@ use crate::http::extract;
 use crate::kit::limits::{BODY_BYTES_MAX, REQUESTS_AT_ONCE_MAX};
 use crate::ops::Standing;
 
-/// Answers one request that came from `peer`.
+/// Answers one request that came from `peer`, over TLS when `secure`.
 pub(in crate::http) async fn respond(
     app: &App,
     router: &mut Router,
     peer: IpAddr,
+    secure: bool,
     request: Request,
 ) -> Response<Body> {
     if let Some(redirect) = www::redirect(
         &app.config.www_hosts,
         request.headers(),
         request.uri(),
-        false,
+        secure,
     ) {
         return redirect;
     }

@@ -38,7 +38,7 @@ pub struct TestApp {
     address: SocketAddr,
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
-    served: Option<tokio::task::JoinHandle<()>>,
+    served: Option<tokio::task::JoinHandle<Result<(), burrow::certs::CertError>>>,
 }
 
 impl TestApp {

@@ -18,12 +18,12 @@ pub use wire::{Reply, Request, try_exchange};
 /// Waits until `check` holds.
 #[track_caller]
 pub fn until(what: &str, check: impl Fn() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(15);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !check() {
         assert!(
             std::time::Instant::now() < deadline,
             "waited in vain until {what}"
         );
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(2));
     }
 }
