@@ -49,5 +49,4 @@ fn in_json(finding: &Finding) -> Json {
         "message": finding.text,
         "advice": finding.advice,
     })
-    .into()
 }
