@@ -37,7 +37,7 @@ impl Level {
 /// One thing that was looked at.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// What was looked at: `directory`, `disk`, `database`, …
+    /// What was looked at: `directory`, `disk`, `database`, and so on
     pub subject: &'static str,
     /// How bad it is.
     pub level: Level,

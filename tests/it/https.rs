@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use burrow::kit::id;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value as Json, json};
 
 use crate::support::until;
@@ -121,6 +121,8 @@ impl Server {
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let name = format!("An authority {}", id::record_id());
+    params.distinguished_name.push(DnType::CommonName, name);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
@@ -128,6 +130,7 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
 fn issue(by: &CertifiedIssuer<'static, KeyPair>, name: &str, days: i64) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let day = 86_400;
     let at = |days: i64| {

@@ -71,7 +71,7 @@ pub fn examine(dir: &Path, installer: &str) -> Result<Examined, StoreError> {
         wal_bytes: size("data.db-wal"),
         settings: connection
             .query_row(
-                "SELECT value FROM _params WHERE id = 'settings'",
+                "SELECT CAST(value AS TEXT) FROM _params WHERE id = 'settings'",
                 [],
                 |row| row.get(0),
             )
