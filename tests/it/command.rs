@@ -162,7 +162,7 @@ fn files_of_records_go_in() {
     let told = "Dry run, nothing was kept: 3 rows into books: 2 created";
     assert!(dry.1.starts_with(told), "{}", dry.1);
     assert_eq!(some.0, 1);
-    let told = "line 3: title: Cannot be blank. (validation_required)";
+    let told = "Warning: line 3: title: Cannot be blank. (validation_required)";
     assert!(some.2.starts_with(told), "{}", some.2);
     assert_eq!(all.0, 0, "{}", all.2);
     assert_eq!(gone.0, 1);

@@ -33,7 +33,7 @@ fn seen(reply: &Reply) -> (u16, Vec<(String, String)>, String) {
     let headers = reply
         .headers
         .iter()
-        .filter(|(name, _)| name != "date")
+        .filter(|(name, _)| !matches!(name.as_str(), "date" | "x-request-id"))
         .cloned()
         .collect();
     (reply.status, headers, reply.text())
