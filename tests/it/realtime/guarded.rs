@@ -257,12 +257,16 @@ fn frames_queued_for_an_ended_identity_are_taken_back() {
     read_until(&t, &listener, "\"snapshot\"", 2);
     let mut bell = Socket::of(&t, &sue);
     let mut live_bell = Folded::ask(&mut bell, json!({"collection": "inside"}));
+    let mut end_bell = Socket::of(&t, &sue);
+    let mut live_end = Folded::ask(&mut end_bell, json!({"collection": "outside"}));
 
     create(&sue, "inside", &json!({"title": "secret"}));
     live_bell.until(&mut bell, &["secret"]);
     let password = json!({"password": "0987654321", "passwordConfirm": "0987654321"});
     update(&sue, "users", &ann.id, &password);
     create(&sue, "outside", &json!({"title": "open"}));
+    // Nothing was read meanwhile; the hub has come to the end.
+    live_end.until(&mut end_bell, &["open"]);
 
     let heard = read_until(&t, &listener, "open", 1);
     assert!(

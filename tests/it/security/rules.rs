@@ -518,6 +518,7 @@ fn a_failed_batch_leaves_no_trace() {
     ));
     t.collection(&open("counts", &[json!({"name": "n", "type": "number"})]));
     sue.create("counts", &json!({"id": "c00000000000001", "n": 1}));
+    t.wait(t.app.auth.flush_usage());
     let head = t.app.store.head();
     let count = "/api/collections/counts/records/c00000000000001";
     let mut requests: Vec<Json> = (0..48)
