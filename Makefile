@@ -6,7 +6,7 @@ SHELL := /bin/bash
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 ARGS ?=
 
-.PHONY: help run chat todo build dashboard setup test fmt clippy unit ui-check sdk sdk-js e2e million release
+.PHONY: help run chat todo build dashboard setup test fmt clippy unit unit-postgres ui-check sdk sdk-js e2e million release
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,7 +31,7 @@ admin-ui/dist/index.html: $(shell find admin-ui -path admin-ui/node_modules -pru
 setup: ## Install what only the tests need, when it is missing
 	scripts/setup-tests.sh
 
-test: setup fmt clippy unit dashboard ui-check sdk sdk-js e2e ## Run every check, as CI does
+test: setup fmt clippy unit unit-postgres dashboard ui-check sdk sdk-js e2e ## Run every check, as CI does
 
 fmt: ## Formatting
 	cargo fmt --check
@@ -41,6 +41,14 @@ clippy: dashboard ## Lints, warnings are errors
 
 unit: dashboard ## Unit, table and integration tests of the server
 	cargo test
+
+# What is about the directory's files, backups or SQLite's own SQL does not apply.
+POSTGRES_TESTS := account:: authenticator:: batch:: cascade:: expand:: oauth2:: realtime::channels realtime::fidelity \
+	realtime::hostile realtime::limits realtime::live realtime::named realtime::siege realtime::sight realtime::streams \
+	records:: rules:: settings:: --skip security::
+
+unit-postgres: unit ## Those integration tests that apply again, on a real PostgreSQL
+	BURROW_TEST_DATABASE=postgres cargo test --test it -- $(POSTGRES_TESTS)
 
 ui-check: dashboard ## Types, lints, unit tests and size budget of the dashboard
 	cd admin-ui && npm run check && npm run lint && npm run test && npm run budget

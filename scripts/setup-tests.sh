@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what only the tests need and what is missing, from Debian's packages: Chromium, nginx, curl
+# Installs what only the tests need and what is missing, from Debian's packages: Chromium, nginx, PostgreSQL, curl
 # and Pebble (a certificate authority to try ACME with). Node packages are
 # installed by the targets that use them, exactly as their lock files say.
 set -euo pipefail
@@ -9,6 +9,7 @@ missing=()
 [ -x "${NGINX:-/usr/sbin/nginx}" ] || missing+=(nginx)
 command -v curl >/dev/null || missing+=(curl)
 command -v pebble >/dev/null || missing+=(pebble)
+compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
 
 if [ ${#missing[@]} -gt 0 ]; then
   as_root=""

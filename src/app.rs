@@ -10,6 +10,7 @@ use crate::collections::{self, Collections};
 use crate::config::Config;
 use crate::files::Files;
 use crate::kit::clock::Clock;
+use crate::kit::secret::Secret;
 use crate::mail::{self, Mailer};
 use crate::ops::cron::{Crons, Work};
 use crate::ops::settings::Fixed;
@@ -189,13 +190,29 @@ async fn settings(config: &Config, store: &Store) -> Result<Settings, ops::Error
 }
 
 fn open_store(config: &Config, clock: &Clock, access: Access) -> Result<Store, StoreError> {
-    Store::open(&OpenOptions {
+    let store = Store::open(&OpenOptions {
+        database: database(config)?,
         durable: config.durable,
         query_timeout: config.query_timeout,
         access,
         safety_copy: config.safety_copy,
         ..OpenOptions::new(&config.dir, clock.clone())
-    })
+    })?;
+    if access == Access::Alone {
+        store.be_only_server()?;
+    }
+    Ok(store)
+}
+
+/// Address of the PostgreSQL that holds the data, if one does.
+fn database(config: &Config) -> Result<Option<Secret<String>>, StoreError> {
+    let Some(file) = &config.database_file else {
+        return Ok(config.database.clone());
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        StoreError::Directory(format!("cannot read {}: {error}", file.display()))
+    })?;
+    Ok(Some(Secret::new(text.trim().to_owned())))
 }
 
 fn mailer(config: &Config, settings: &Settings) -> Result<Mailer, OpenError> {

@@ -20,6 +20,10 @@ use crate::kit::secret::Secret;
 pub struct Config {
     /// The data directory.
     pub dir: PathBuf,
+    /// Address of the PostgreSQL that holds the data, when it is not the directory.
+    pub database: Option<Secret<String>>,
+    /// File that holds the address instead.
+    pub database_file: Option<PathBuf>,
     /// Directory of static files served from `/`, when there is one.
     pub public_dir: Option<PathBuf>,
     /// Whether a missing static file is answered with `index.html`.
@@ -80,6 +84,8 @@ impl Config {
     pub fn new(dir: PathBuf) -> Self {
         Self {
             dir,
+            database: None,
+            database_file: None,
             public_dir: None,
             index_fallback: true,
             origins: vec!["*".to_owned()],
@@ -150,6 +156,24 @@ pub struct Common {
     /// Data directory [default: burrow_data, or pb_data where only that exists]
     #[arg(long, env = "BURROW_DIR", global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Keep the data in this PostgreSQL (15 or newer) instead of the data directory
+    #[arg(
+        long,
+        env = "BURROW_DATABASE",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL",
+        conflicts_with = "database_file"
+    )]
+    database: Option<String>,
+    /// Read the address of the PostgreSQL from this file
+    #[arg(
+        long = "database-file",
+        env = "BURROW_DATABASE_FILE",
+        global = true,
+        value_name = "FILE"
+    )]
+    database_file: Option<PathBuf>,
     /// Print logs to the console, whatever their level
     #[arg(long, env = "BURROW_DEV", value_parser = BoolishValueParser::new(), global = true, num_args = 0..=1, require_equals = true,
         default_value_t = false, default_missing_value = "true", value_name = "BOOL")]
@@ -551,6 +575,8 @@ impl Common {
             .unwrap_or_else(|| ours_or_theirs("burrow_public", "pb_public"));
         Ok(Config {
             variables: variables()?,
+            database: self.database.clone().map(Secret::new),
+            database_file: self.database_file.clone(),
             public_dir: Some(public),
             index_fallback: self.index_fallback,
             encryption_key: key(&self.encryption_env)?,

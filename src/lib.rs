@@ -19,3 +19,6 @@ pub mod realtime;
 pub mod records;
 pub mod schema;
 pub mod store;
+#[cfg(test)]
+#[path = "../tests/it/support/postgres.rs"]
+mod test_server;

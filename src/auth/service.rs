@@ -191,13 +191,15 @@ impl Auth {
             return Ok(Actor::Guest);
         }
         let age = match self.0.callers.get(token, purpose, now) {
-            Ok(found) => {
+            Ok(found) if self.0.store.is_level() => {
                 if found.is_due {
                     self.0.usage.note(&found.identity, now);
                 }
                 return Ok(Actor::Auth(found.identity));
             }
-            Err(age) => age,
+            // Another node may have ended it meanwhile.
+            Ok(_) => None,
+            Err(age) => Some(age),
         };
         let text = token.to_owned();
         let proven = if purpose == Purpose::Auth && api_key::is_key(token) {
@@ -216,7 +218,9 @@ impl Auth {
         let Some(identity) = proven.map(Arc::new) else {
             return Ok(Actor::Guest);
         };
-        self.0.callers.remember(age, token, purpose, &identity, now);
+        if let Some(age) = age {
+            self.0.callers.remember(age, token, purpose, &identity, now);
+        }
         self.0.usage.note(&identity, now);
         Ok(Actor::Auth(identity))
     }

@@ -26,6 +26,15 @@ pub(super) enum Affinity {
     Numeric,
 }
 
+/// What a column of PostgreSQL holds of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Text,
+    Number,
+    /// JSON, as text.
+    Json,
+}
+
 /// What of a column is compared.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Access {
@@ -54,6 +63,7 @@ pub(super) struct Column {
     pub(super) lower: bool,
     /// Affinity of the bare column.
     pub(super) affinity: Affinity,
+    pub(super) stored: Stored,
     /// Whether the column may hold NULL though its row exists.
     pub(super) nullable: bool,
     /// Whether the field holds a list.

@@ -18,7 +18,7 @@ use super::sort::Sort;
 use super::sql::Writer;
 use crate::call::Call;
 use crate::kit::limits::{EXPR_CACHE_MAX, RULE_BYTES_MAX};
-use crate::kit::sql::Sql;
+use crate::kit::sql::{Dialect, Sql};
 use crate::kit::value::Columns;
 use crate::schema::{Action, Collection, CollectionId, Record, Schema};
 
@@ -168,6 +168,10 @@ impl Filter {
 
     /// Appends a boolean SQL expression over the row that `root` names.
     pub fn write_sql(&self, catalog: &Catalog, root: Root<'_>, call: &Call, sql: &mut Sql) {
+        self.write(catalog, root, call, false, sql);
+    }
+
+    fn write(&self, catalog: &Catalog, root: Root<'_>, call: &Call, draft: bool, sql: &mut Sql) {
         let bounds = self.bounds(catalog, call);
         let bound = whole(&bounds);
         let plan = plan::settle(&bound, call);
@@ -175,26 +179,50 @@ impl Filter {
             Cow::Borrowed(bound) => bound.joins.clone(),
             Cow::Owned(bound) => bound.joins,
         };
-        Writer::new(root.alias(), root.is_scan(), call, joins, sql).write(&plan);
+        let mut writer = Writer::new(root.alias(), root.is_scan(), call, joins, sql);
+        if draft {
+            writer = writer.of_draft();
+        }
+        writer.write(&plan);
     }
 
     /// A statement that gives one row when the expression holds for `row`, a state of a stored record that need not be
     /// the present one: what `@collection` and back-relations see does not include it.
     #[must_use]
-    pub fn write_select_for_row(&self, catalog: &Catalog, call: &Call, row: &Record) -> Sql {
-        self.select_for(catalog, call, row, true)
+    pub fn write_select_for_row(
+        &self,
+        catalog: &Catalog,
+        call: &Call,
+        row: &Record,
+        dialect: Dialect,
+    ) -> Sql {
+        self.select_for(catalog, call, row, true, dialect)
     }
 
     /// The same for a record that was submitted and is in no table; its values compare as they came (contract 4.12).
     #[must_use]
-    pub fn write_select_for_draft(&self, catalog: &Catalog, call: &Call, row: &Record) -> Sql {
-        self.select_for(catalog, call, row, false)
+    pub fn write_select_for_draft(
+        &self,
+        catalog: &Catalog,
+        call: &Call,
+        row: &Record,
+        dialect: Dialect,
+    ) -> Sql {
+        self.select_for(catalog, call, row, false, dialect)
     }
 
-    fn select_for(&self, catalog: &Catalog, call: &Call, row: &Record, typed: bool) -> Sql {
-        let mut sql = Sql::new();
+    fn select_for(
+        &self,
+        catalog: &Catalog,
+        call: &Call,
+        row: &Record,
+        typed: bool,
+        dialect: Dialect,
+    ) -> Sql {
+        let mut sql = Sql::new(dialect);
         super::sql::row_statement(row, typed, &mut sql);
-        self.write_sql(catalog, Root::Row(super::sql::ROW_ALIAS), call, &mut sql);
+        let root = Root::Row(super::sql::ROW_ALIAS);
+        self.write(catalog, root, call, !typed, &mut sql);
         sql
     }
 

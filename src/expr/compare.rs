@@ -115,27 +115,11 @@ fn int_real(int: i64, real: f64) -> Ordering {
 }
 
 /// Text that is a number becomes one, as NUMERIC affinity does.
-fn to_numeric(value: &Value) -> Value {
-    let Value::Text(text) = value else {
-        return value.clone();
-    };
-    let trimmed = text.trim_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
-    let numeric = trimmed
-        .bytes()
-        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
-        && trimmed.bytes().any(|b| b.is_ascii_digit());
-    if !numeric {
-        return value.clone();
-    }
-    if let Ok(int) = trimmed.parse::<i64>() {
-        return Value::Int(int);
-    }
-    trimmed
-        .parse::<f64>()
-        .map_or_else(|_| value.clone(), Value::Real)
+pub(super) fn to_numeric(value: &Value) -> Value {
+    value.to_numeric()
 }
 
-fn to_text_affinity(value: &Value) -> Value {
+pub(super) fn to_text_affinity(value: &Value) -> Value {
     match value {
         Value::Int(_) | Value::Real(_) => Value::Text(sqlite_text(value)),
         Value::Null | Value::Text(_) | Value::Blob(_) => value.clone(),

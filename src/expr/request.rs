@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 
-use super::bound::Affinity;
+use super::bound::{Affinity, Stored};
 use super::json_path;
 use crate::call::Call;
 use crate::kit::json::{self, Json};
@@ -113,6 +113,29 @@ pub(super) fn affinity_of(collection: &Collection, kind: &FieldKind) -> Affinity
         | FieldKind::File(_)
         | FieldKind::Relation(_)
         | FieldKind::Password(_) => Affinity::Text,
+    }
+}
+
+/// What PostgreSQL holds of a field.
+pub(super) fn stored_as(kind: &FieldKind) -> Stored {
+    match kind {
+        FieldKind::Number(_) | FieldKind::Bool => Stored::Number,
+        FieldKind::Json(_) | FieldKind::GeoPoint => Stored::Json,
+        FieldKind::Select(_) | FieldKind::File(_) | FieldKind::Relation(_)
+            if kind.is_multiple() =>
+        {
+            Stored::Json
+        }
+        FieldKind::Text(_)
+        | FieldKind::Email(_)
+        | FieldKind::Url(_)
+        | FieldKind::Editor(_)
+        | FieldKind::Date(_)
+        | FieldKind::Autodate(_)
+        | FieldKind::Select(_)
+        | FieldKind::File(_)
+        | FieldKind::Relation(_)
+        | FieldKind::Password(_) => Stored::Text,
     }
 }
 

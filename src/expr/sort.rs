@@ -9,10 +9,10 @@ use super::catalog::{BindError, Catalog, Filter, Guard, Root};
 use super::compare;
 use super::parse;
 use super::plan;
-use super::sql::Writer;
+use super::sql::{Kind, Writer, column_kind};
 use crate::call::Call;
 use crate::kit::limits::{SORT_ENTRIES_MAX, SORT_ENTRY_BYTES_MAX};
-use crate::kit::sql::Sql;
+use crate::kit::sql::{Dialect, Sql};
 use crate::kit::value::{Columns, Value};
 use crate::schema::{Collection, CollectionId, Schema};
 
@@ -178,10 +178,7 @@ impl Sort {
             if i > 0 {
                 sql.push(", ");
             }
-            key.write_sql(catalog, root, call, sql);
-            if key.descending {
-                sql.push(" DESC");
-            }
+            key.write_term(key.descending, catalog, root, call, sql);
         }
     }
 
@@ -223,6 +220,28 @@ impl SortKey {
         }
     }
 
+    /// Appends the key's term of an ORDER BY clause: with a direction, and NULL before everything, as SQLite has it.
+    pub fn write_term(
+        &self,
+        descending: bool,
+        catalog: &Catalog,
+        root: Root<'_>,
+        call: &Call,
+        sql: &mut Sql,
+    ) {
+        self.write_sql(catalog, root, call, sql);
+        if descending {
+            sql.push(" DESC");
+        }
+        if sql.dialect() == Dialect::Postgres && self.is_nullable() {
+            sql.push(if descending {
+                " NULLS LAST"
+            } else {
+                " NULLS FIRST"
+            });
+        }
+    }
+
     /// Appends the key's SQL expression, without its direction.
     pub fn write_sql(&self, _catalog: &Catalog, root: Root<'_>, call: &Call, sql: &mut Sql) {
         match &self.by {
@@ -235,6 +254,11 @@ impl SortKey {
             By::Column(column, bound) => {
                 let joins = bound.joins.clone();
                 Writer::new(root.alias(), root.is_scan(), call, joins, sql).sort_key(column);
+                // Texts of columns are declared so; those of functions would come in the order of the database.
+                let text = column_kind(column) != Kind::Number;
+                if sql.dialect() == Dialect::Postgres && text {
+                    sql.push(" COLLATE \"C\"");
+                }
             }
         }
     }

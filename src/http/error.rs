@@ -258,17 +258,22 @@ impl IntoResponse for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy | StoreError::Closed => Self {
+            StoreError::Busy | StoreError::Closed | StoreError::Away(_) => Self {
                 retry_after_secs: Some(1),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE).caused_by(error)
             },
             StoreError::Gone => Self::not_found().caused_by(error),
+            StoreError::Elsewhere => Self::bad_request().with_message(
+                "Not available with PostgreSQL: use its own backups (see docs/postgres.md).",
+            ),
             StoreError::NotUnique { .. }
             | StoreError::Refused
             | StoreError::Timeout
             | StoreError::Full
             | StoreError::Taken { .. }
             | StoreError::Directory(_)
+            | StoreError::Unstorable
+            | StoreError::Postgres(_)
             | StoreError::Sqlite(_) => Self::bad_request().caused_by(error),
         }
     }

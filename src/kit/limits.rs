@@ -485,3 +485,17 @@ pub const HTTP2_PING_SECS: u64 = 30;
 pub const DISK_FREE_BYTES_MIN: u64 = 1 << 30;
 /// Rows up to which a relation needs no index, for `doctor`.
 pub const UNINDEXED_ROWS_MAX: u64 = 10_000;
+/// Seconds that a connection to PostgreSQL may take to be made; past it the database counts as away (503).
+pub const DATABASE_CONNECT_SECS_MAX: u64 = 5;
+/// Seconds of silence after which a connection to PostgreSQL, or a transaction of a node that does not go on, is given up.
+pub const DATABASE_SILENCE_SECS_MAX: u64 = 10;
+/// Milliseconds that a change of a table waits for those who use it; past it 503 with `Retry-After`.
+pub const DATABASE_LOCK_MILLIS_MAX: u64 = 5_000;
+/// Reader threads of a node with PostgreSQL, each with a connection.
+pub const DATABASE_READERS_MAX: usize = 12;
+/// Connections of a node with PostgreSQL that are kept for short reads.
+pub const DATABASE_CONNECTIONS_HERE: usize = 8;
+/// Milliseconds between two looks of a node at what others wrote, when nobody tells it.
+pub const DATABASE_LOOK_MILLIS: u64 = 500;
+/// Milliseconds after which a node that has not seen the end of the log trusts nothing that it remembers of identities.
+pub const DATABASE_STALE_MILLIS: u64 = 1_000;

@@ -3,9 +3,20 @@
 
 use super::value::Value;
 
-/// SQL text with its bound arguments, in order.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Whose SQL a statement is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The embedded engine's.
+    Sqlite,
+    /// PostgreSQL 15 and newer.
+    Postgres,
+}
+
+/// SQL text with its bound arguments, in order. Arguments stand as `?` in the text of either dialect; the one that
+/// numbers them does so when it prepares the statement.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sql {
+    dialect: Dialect,
     text: String,
     args: Vec<Value>,
 }
@@ -13,13 +24,28 @@ pub struct Sql {
 impl Sql {
     /// An empty statement.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(dialect: Dialect) -> Self {
         /// Bytes that most statements need.
         const USUAL: usize = 256;
         Self {
+            dialect,
             text: String::with_capacity(USUAL),
             args: Vec::new(),
         }
+    }
+
+    /// Whose SQL it is.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Adds the text of the statement's dialect.
+    pub fn push_either(&mut self, sqlite: &'static str, postgres: &'static str) -> &mut Self {
+        self.push(match self.dialect {
+            Dialect::Sqlite => sqlite,
+            Dialect::Postgres => postgres,
+        })
     }
 
     /// Adds literal text.
@@ -100,7 +126,7 @@ mod tests {
 
     #[test]
     fn identifiers_cannot_break_out() {
-        let mut sql = Sql::new();
+        let mut sql = Sql::new(Dialect::Sqlite);
         sql.push("SELECT ")
             .ident("a\" FROM b; --")
             .push(" = ")

@@ -93,6 +93,28 @@ impl Value {
         }
     }
 
+    /// Text that is a number as that number, as NUMERIC affinity has it; anything else as it is.
+    #[must_use]
+    pub fn to_numeric(&self) -> Self {
+        let Self::Text(text) = self else {
+            return self.clone();
+        };
+        let trimmed = text.trim_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
+        let numeric = trimmed
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
+            && trimmed.bytes().any(|b| b.is_ascii_digit());
+        if !numeric {
+            return self.clone();
+        }
+        if let Ok(int) = trimmed.parse::<i64>() {
+            return Self::Int(int);
+        }
+        trimmed
+            .parse::<f64>()
+            .map_or_else(|_| self.clone(), Self::Real)
+    }
+
     /// The value as a person would write it, for messages and casts to text.
     #[must_use]
     pub fn to_display(&self) -> CompactString {

@@ -256,7 +256,7 @@ pub(super) fn sees(
             {
                 return Ok(holds);
             }
-            tx.exists(&filter.write_select_for_row(catalog, call, record))
+            tx.exists(&filter.write_select_for_row(catalog, call, record, tx.dialect()))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
+use tokio_postgres::error::SqlState;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,18 @@ pub enum StoreError {
     /// The data directory cannot be opened or holds what this program does not understand; the text is for its owner.
     #[error("{0}")]
     Directory(String),
+    /// The database cannot be reached: try later (503).
+    #[error("the database cannot be reached: {0}")]
+    Away(String),
+    /// What only the embedded engine has.
+    #[error("not with PostgreSQL")]
+    Elsewhere,
+    /// A text that the database cannot hold (a NUL in it).
+    #[error("the text cannot be stored")]
+    Unstorable,
+    /// Anything else of PostgreSQL; as [`StoreError::Sqlite`].
+    #[error("{}", postgres_words(.0))]
+    Postgres(tokio_postgres::Error),
     /// Anything else of the database; the text is for logs and for superusers' own SQL.
     #[error(transparent)]
     Sqlite(rusqlite::Error),
@@ -67,6 +80,89 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(said) = error.as_db_error() else {
+            if error.is_closed() || is_broken(&error) {
+                return Self::unreachable(&error);
+            }
+            return Self::Postgres(error);
+        };
+        match *said.code() {
+            SqlState::UNIQUE_VIOLATION => Self::NotUnique {
+                table: said.table().unwrap_or("").to_owned(),
+                columns: key_columns(said.detail().unwrap_or("")),
+            },
+            SqlState::QUERY_CANCELED => Self::Timeout,
+            SqlState::LOCK_NOT_AVAILABLE
+            | SqlState::T_R_DEADLOCK_DETECTED
+            | SqlState::T_R_SERIALIZATION_FAILURE => Self::Busy,
+            SqlState::DISK_FULL => Self::Full,
+            SqlState::READ_ONLY_SQL_TRANSACTION => Self::Refused,
+            SqlState::CHARACTER_NOT_IN_REPERTOIRE | SqlState::UNTRANSLATABLE_CHARACTER => {
+                Self::Unstorable
+            }
+            SqlState::ADMIN_SHUTDOWN
+            | SqlState::CRASH_SHUTDOWN
+            | SqlState::CANNOT_CONNECT_NOW
+            | SqlState::TOO_MANY_CONNECTIONS
+            | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+            | SqlState::CONNECTION_EXCEPTION
+            | SqlState::CONNECTION_DOES_NOT_EXIST
+            | SqlState::CONNECTION_FAILURE => Self::unreachable(&error),
+            _ => Self::Postgres(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// The database is away, with the reason that the client gives.
+    pub(super) fn unreachable(error: &tokio_postgres::Error) -> Self {
+        Self::Away(postgres_words(error))
+    }
+}
+
+/// What went wrong, with its cause: the client's own words are too short.
+fn postgres_words(error: &tokio_postgres::Error) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(said), _) => said.message().to_owned(),
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
+    }
+}
+
+/// Whether the connection is what failed.
+fn is_broken(error: &tokio_postgres::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if inner.is::<std::io::Error>() {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+/// Columns of `Key (a, "b", lower(c))=(...) already exists.`, expressions by the column that they are over.
+fn key_columns(detail: &str) -> Vec<String> {
+    let Some(list) = detail
+        .strip_prefix("Key (")
+        .and_then(|rest| rest.split_once(")=("))
+        .map(|(list, _)| list)
+    else {
+        return Vec::new();
+    };
+    list.split(", ")
+        .map(|column| {
+            let inner = column
+                .strip_prefix("lower(")
+                .map_or(column, |inner| inner.trim_end_matches(')'));
+            let inner = inner.split(" COLLATE ").next().unwrap_or(inner);
+            inner.trim_matches(['(', ')', '"']).to_owned()
+        })
+        .collect()
+}
+
 /// Table and columns of `UNIQUE constraint failed: t.a, t.b`; nothing for `... failed: index 'name'`, which SQLite
 /// says of indexes over expressions.
 fn unique_columns(message: &str) -> (String, Vec<String>) {
@@ -90,6 +186,13 @@ fn unique_columns(message: &str) -> (String, Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_postgresql_name_their_columns() {
+        let detail = "Key (\"collectionRef\", lower(email COLLATE \"C\"))=(a, b) already exists.";
+        assert_eq!(key_columns(detail), ["collectionRef", "email"]);
+        assert!(key_columns("something else").is_empty());
+    }
 
     #[test]
     fn unique_messages_name_their_columns() {

@@ -14,9 +14,10 @@ use parking_lot::Mutex;
 use rusqlite::params;
 use tokio::sync::oneshot;
 
-use super::directory;
-use super::sqlite::{Link, ReadTx, Role};
-use super::{Select, StoreError};
+use super::read::Engine;
+use super::sqlite::{Link, Role};
+use super::{ReadTx, Select, StoreError};
+use super::{directory, postgres};
 use crate::expr::{Catalog, Root};
 use crate::kit::limits;
 use crate::kit::sql::Sql;
@@ -57,7 +58,11 @@ impl LogTx<'_> {
     /// # Errors
     /// The store's own.
     pub fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
-        let mut statement = self.connection().prepare_cached(
+        let connection = match self.engine() {
+            Engine::Sqlite(connection) => connection,
+            Engine::Postgres(session) => return postgres::append_logs(session, entries),
+        };
+        let mut statement = connection.prepare_cached(
             "INSERT INTO _logs (id, level, message, data, created) VALUES (?, ?, ?, ?, ?)",
         )?;
         for entry in entries {
@@ -77,10 +82,15 @@ impl LogTx<'_> {
     /// # Errors
     /// The store's own.
     pub fn hourly(&self, select: &Select<'_>) -> Result<Vec<(CompactString, u64)>, StoreError> {
-        let mut sql = Sql::new();
-        sql.push("SELECT strftime('%Y-%m-%d %H:00:00', created) AS hour, \
+        let mut sql = self.sql();
+        sql.push_either(
+            "SELECT strftime('%Y-%m-%d %H:00:00', created) AS hour, \
              sum(CASE WHEN instr(data, '\"weight\":') AND json_valid(data) \
-             THEN coalesce(CAST(json_extract(data, '$.weight') AS INTEGER), 1) ELSE 1 END) FROM _logs");
+             THEN coalesce(CAST(json_extract(data, '$.weight') AS INTEGER), 1) ELSE 1 END) FROM _logs",
+            "SELECT substr(created, 1, 13) || ':00:00' AS hour, \
+             sum(CASE WHEN position('\"weight\":' in data) > 0 AND burrow.is_json(data) \
+             THEN coalesce((data::json ->> 'weight')::float8::bigint, 1) ELSE 1 END)::bigint FROM _logs",
+        );
         if let Some(filter) = select.filter {
             sql.push(" WHERE ");
             filter.write_sql(select.catalog, Root::Table("_logs"), select.call, &mut sql);
@@ -106,7 +116,7 @@ impl LogTx<'_> {
     /// # Errors
     /// The store's own.
     pub fn prune(&self, moment: Timestamp, level: i64) -> Result<usize, StoreError> {
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("DELETE FROM _logs WHERE created < ")
             .arg(Value::Text(moment.to_text()))
             .push(" OR level < ")
@@ -121,10 +131,12 @@ impl LogTx<'_> {
     pub fn keep_within(&self, most: Option<u64>) -> Result<(), StoreError> {
         let Some(most) = most else { return Ok(()) };
         while self.used_bytes()? > most {
-            let mut sql = Sql::new();
-            sql.push(
+            let mut sql = self.sql();
+            sql.push_either(
                 "DELETE FROM _logs WHERE rowid IN (SELECT rowid FROM _logs ORDER BY created \
                  LIMIT max(1, (SELECT count(*) FROM _logs) / ",
+                "DELETE FROM _logs WHERE _rowid_ IN (SELECT _rowid_ FROM _logs ORDER BY created \
+                 LIMIT greatest(1, (SELECT count(*) FROM _logs) / ",
             )
             .number(limits::LOG_TRIM_PARTS)
             .push("))");
@@ -137,8 +149,18 @@ impl LogTx<'_> {
 
     /// Bytes of the pages in use.
     fn used_bytes(&self) -> Result<u64, StoreError> {
+        if let Engine::Postgres(_) = self.engine() {
+            let mut sql = self.sql();
+            sql.push(
+                "SELECT coalesce(sum(octet_length(data) + octet_length(message) + 64), 0)::bigint FROM _logs",
+            );
+            return Ok(match self.query_value(&sql)? {
+                Some(Value::Int(n)) => u64::try_from(n).unwrap_or(0),
+                _ => 0,
+            });
+        }
         let pragma = |name: &'static str| -> Result<u64, StoreError> {
-            let mut sql = Sql::new();
+            let mut sql = self.sql();
             sql.push(name);
             Ok(match self.query_value(&sql)? {
                 Some(Value::Int(n)) => u64::try_from(n).unwrap_or(0),
@@ -154,7 +176,7 @@ impl LogTx<'_> {
     /// # Errors
     /// The store's own.
     pub fn clear(&self) -> Result<usize, StoreError> {
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("DELETE FROM _logs");
         self.execute(&sql)
     }
@@ -188,10 +210,19 @@ impl std::fmt::Debug for Logs {
 impl Logs {
     /// Starts the thread; the database is opened when it is first needed.
     pub(super) fn start(path: PathBuf) -> Result<Self, StoreError> {
+        Self::begin(Base::Sqlite(path, std::cell::OnceCell::new()))
+    }
+
+    /// The same, with the table of a PostgreSQL.
+    pub(super) fn of_postgres(logger: postgres::Logger) -> Result<Self, StoreError> {
+        Self::begin(Base::Postgres(Box::new(logger)))
+    }
+
+    fn begin(base: Base) -> Result<Self, StoreError> {
         let (queue, jobs) = bounded(limits::LOG_JOBS_MAX);
         let thread = std::thread::Builder::new()
             .name("logs".to_owned())
-            .spawn(move || run(path, &jobs))
+            .spawn(move || run(base, &jobs))
             .map_err(|e| StoreError::Directory(format!("cannot start a thread: {e}")))?;
         Ok(Self(Arc::new(Inner {
             queue,
@@ -219,7 +250,12 @@ impl Logs {
     /// # Errors
     /// The store's own.
     pub async fn vacuum(&self) -> Result<(), StoreError> {
-        self.submit(|thread| thread.link()?.step("VACUUM")).await
+        self.submit(|thread| match &thread.base {
+            Base::Sqlite(..) => thread.link()?.step("VACUUM"),
+            // It does so by itself.
+            Base::Postgres(_) => Ok(()),
+        })
+        .await
     }
 
     async fn submit<T, E>(
@@ -257,26 +293,40 @@ impl Logs {
     }
 }
 
+/// What the thread works on.
+enum Base {
+    Sqlite(PathBuf, std::cell::OnceCell<Link>),
+    Postgres(Box<postgres::Logger>),
+}
+
 struct Thread {
-    path: PathBuf,
-    link: std::cell::OnceCell<Link>,
+    base: Base,
     catalog: Arc<Catalog>,
 }
 
 impl Thread {
     fn link(&self) -> Result<&Link, StoreError> {
-        if let Some(link) = self.link.get() {
+        let Base::Sqlite(path, known) = &self.base else {
+            return Err(StoreError::Elsewhere);
+        };
+        if let Some(link) = known.get() {
             return Ok(link);
         }
-        let link = Link::open(&self.path, Role::Logs, &Arc::new(AtomicBool::new(false)))?;
+        let link = Link::open(path, Role::Logs, &Arc::new(AtomicBool::new(false)))?;
         directory::create_logs(&link.connection)?;
-        Ok(self.link.get_or_init(|| link))
+        Ok(known.get_or_init(|| link))
     }
 
     fn transaction<T, E: From<StoreError>>(
         &self,
         f: impl FnOnce(&LogTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        if let Base::Postgres(logger) = &self.base {
+            return logger.transaction(|session| {
+                let read = ReadTx::new(session, Arc::clone(&self.catalog));
+                f(&LogTx { read })
+            });
+        }
         let link = self.link()?;
         link.step("BEGIN")?;
         link.deadline
@@ -300,10 +350,9 @@ impl Thread {
     }
 }
 
-fn run(path: PathBuf, jobs: &Receiver<Option<Job>>) {
+fn run(base: Base, jobs: &Receiver<Option<Job>>) {
     let thread = Thread {
-        path,
-        link: std::cell::OnceCell::new(),
+        base,
         catalog: Arc::default(),
     };
     while let Ok(Some(job)) = jobs.recv() {

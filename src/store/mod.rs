@@ -2,22 +2,36 @@
 //! store's own threads, so that no `.await` can happen while the database is held.
 
 pub mod change;
+mod console;
 mod cursor;
+mod ddl;
 mod difference;
 mod directory;
+mod engine;
 mod error;
+mod job;
 mod logs;
+mod postgres;
 mod query;
+mod read;
+mod shared;
+mod snapshot;
 mod sqlite;
+mod undo;
+mod view;
+mod write;
 
 pub use change::{Action, Change, ChangeKind, CommitGroup, Cursor, Entry, Position, Subject};
+pub use console::{ConsoleColumn, ConsoleRows, SuperuserSql};
 pub use cursor::CursorSeal;
+pub use ddl::DdlError;
 pub use difference::Concerned;
 pub use directory::{Restore, Transplanted, free_bytes, is_state, transplant};
+pub use engine::{Access, OpenOptions, Store};
 pub use error::StoreError;
 pub use logs::{LogEntry, LogTx, Logs};
 pub use query::{After, Page, Referring, Select};
-pub use sqlite::{
-    Access, ConsoleColumn, ConsoleRows, DdlError, Examined, OpenOptions, ReadTx, Snapshot, Store,
-    SuperuserSql, TableCopy, WriteTx, check_database, examine, raw_text,
-};
+pub use read::ReadTx;
+pub use snapshot::Snapshot;
+pub use sqlite::{Examined, TableCopy, check_database, examine, raw_text};
+pub use write::WriteTx;

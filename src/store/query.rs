@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use crate::call::Call;
 use crate::expr::{Catalog, Filter, Root, Sort, SortKey};
 use crate::kit::limits::PROBED_ROWS_MAX;
-use crate::kit::sql::Sql;
+use crate::kit::sql::{Dialect, Sql};
 use crate::kit::value::Value;
 use crate::schema::{Collection, CollectionId, Record};
 use crate::store::{ReadTx, StoreError};
@@ -81,8 +81,8 @@ impl<'a> Select<'a> {
 
     /// The statement that gives the rows. Its text depends on the shape of the query only, never on values, so that
     /// the prepared statement is found again.
-    pub(crate) fn rows_sql(&self) -> Sql {
-        let mut sql = Sql::new();
+    pub(crate) fn rows_sql(&self, dialect: Dialect) -> Sql {
+        let mut sql = Sql::new(dialect);
         sql.push("SELECT ");
         push_columns(self.collection, &mut sql);
         for key in self.after.iter().flat_map(|after| after.keys) {
@@ -106,8 +106,8 @@ impl<'a> Select<'a> {
     }
 
     /// The statement that gives the ids of the rows, in any order.
-    pub(crate) fn ids_sql(&self) -> Sql {
-        let mut sql = Sql::new();
+    pub(crate) fn ids_sql(&self, dialect: Dialect) -> Sql {
+        let mut sql = Sql::new(dialect);
         sql.push("SELECT ").column(ROW, "id");
         self.push_from(&mut sql);
         if let Some(page) = self.page {
@@ -117,16 +117,16 @@ impl<'a> Select<'a> {
     }
 
     /// The statement that counts the rows, the page aside.
-    pub(crate) fn count_sql(&self) -> Sql {
-        let mut sql = Sql::new();
+    pub(crate) fn count_sql(&self, dialect: Dialect) -> Sql {
+        let mut sql = Sql::new(dialect);
         sql.push("SELECT count(*)");
         self.push_from(&mut sql);
         sql
     }
 
     /// As [`Select::count_sql`], but it stops counting at `most`.
-    pub(crate) fn count_up_to_sql(&self, most: u64) -> Sql {
-        let mut sql = Sql::new();
+    pub(crate) fn count_up_to_sql(&self, dialect: Dialect, most: u64) -> Sql {
+        let mut sql = Sql::new(dialect);
         sql.push("SELECT count(*) FROM (SELECT 1");
         self.push_from(&mut sql);
         sql.push(" LIMIT ").arg(bounded(most)).push(")");
@@ -167,10 +167,11 @@ impl<'a> Select<'a> {
     }
 
     fn push_order(&self, after: &After<'_>, sql: &mut Sql) {
+        let root = Root::Table(ROW);
         sql.push(" ORDER BY ");
         for key in after.keys {
-            key.write_sql(self.catalog, Root::Table(ROW), self.call, sql);
-            sql.push(if after.falls(key) { " DESC, " } else { ", " });
+            key.write_term(after.falls(key), self.catalog, root, self.call, sql);
+            sql.push(", ");
         }
         sql.column(ROW, "id");
         if after.backward {
@@ -188,7 +189,7 @@ impl<'a> Select<'a> {
             sql.push("(");
             match (value.is_null(), after.falls(key)) {
                 (true, true) => {
-                    sql.push("0");
+                    sql.push_either("0", "FALSE");
                 }
                 (true, false) => {
                     write(sql);
@@ -210,7 +211,9 @@ impl<'a> Select<'a> {
             }
             sql.push(" OR (");
             write(sql);
-            sql.push(" IS ").arg(value.clone()).push(" AND ");
+            sql.push_either(" IS ", " IS NOT DISTINCT FROM ")
+                .arg(value.clone())
+                .push(" AND ");
         }
         sql.column(ROW, "id")
             .push(if after.backward { " < " } else { " > " })
@@ -243,15 +246,15 @@ pub struct Referring<'a> {
 
 impl Referring<'_> {
     /// The statement that gives the rows.
-    pub(crate) fn rows_sql(&self) -> Sql {
-        let mut sql = select_all(self.collection);
+    pub(crate) fn rows_sql(&self, dialect: Dialect) -> Sql {
+        let mut sql = select_all(dialect, self.collection);
         self.push_where(&mut sql);
         sql
     }
 
     /// The statement that gives the ids of the rows.
-    fn ids_sql(&self) -> Sql {
-        let mut sql = Sql::new();
+    fn ids_sql(&self, dialect: Dialect) -> Sql {
+        let mut sql = Sql::new(dialect);
         sql.push("SELECT ").column(ROW, "id").push(" FROM ");
         sql.ident(&self.collection.name).push(" AS ").ident(ROW);
         self.push_where(&mut sql);
@@ -272,11 +275,18 @@ impl Referring<'_> {
     fn push_refers(&self, sql: &mut Sql) {
         let field = &self.collection.fields[self.field];
         if field.kind.is_multiple() {
-            sql.push("EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(")
-                .column(ROW, &field.name)
-                .push(") THEN ")
-                .column(ROW, &field.name)
-                .push(" ELSE '[]' END) AS \"_e\" WHERE \"_e\".value");
+            match sql.dialect() {
+                Dialect::Sqlite => sql
+                    .push("EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(")
+                    .column(ROW, &field.name)
+                    .push(") THEN ")
+                    .column(ROW, &field.name)
+                    .push(" ELSE '[]' END) AS \"_e\" WHERE \"_e\".value"),
+                Dialect::Postgres => sql
+                    .push("EXISTS (SELECT 1 FROM burrow.items(")
+                    .column(ROW, &field.name)
+                    .push(") AS \"_e\" WHERE \"_e\".\"id\""),
+            };
             push_ids(self.ids, sql);
             sql.push(")");
         } else {
@@ -293,7 +303,7 @@ impl ReadTx<'_> {
     /// The store's own.
     pub fn ids(&self, select: &Select<'_>) -> Result<Vec<CompactString>, StoreError> {
         let mut ids = Vec::new();
-        self.query_rows(&select.ids_sql(), &mut |row| {
+        self.query_rows(&select.ids_sql(self.dialect()), &mut |row| {
             ids.push(row.cell(0).text_or_empty().into());
         })?;
         Ok(ids)
@@ -308,7 +318,7 @@ impl ReadTx<'_> {
         referring: &Referring<'_>,
     ) -> Result<Vec<CompactString>, StoreError> {
         let mut ids = Vec::new();
-        self.query_rows(&referring.ids_sql(), &mut |row| {
+        self.query_rows(&referring.ids_sql(self.dialect()), &mut |row| {
             ids.push(row.cell(0).text_or_empty().into());
         })?;
         Ok(ids)
@@ -325,13 +335,14 @@ impl ReadTx<'_> {
         filter: &Filter,
         record: &Record,
     ) -> Result<bool, StoreError> {
-        self.exists(&filter.write_select_for_draft(self.catalog(), call, record))
+        let catalog = self.catalog();
+        self.exists(&filter.write_select_for_draft(catalog, call, record, self.dialect()))
     }
 }
 
 /// All rows of a collection, open for a WHERE clause over its own columns.
-pub(crate) fn select_all(collection: &Collection) -> Sql {
-    let mut sql = Sql::new();
+pub(crate) fn select_all(dialect: Dialect, collection: &Collection) -> Sql {
+    let mut sql = Sql::new(dialect);
     sql.push("SELECT ");
     push_columns(collection, &mut sql);
     sql.push(" FROM ")
@@ -341,9 +352,22 @@ pub(crate) fn select_all(collection: &Collection) -> Sql {
     sql
 }
 
+/// The statement that gives the rows with some ids.
+pub(crate) fn select_ids(dialect: Dialect, collection: &Collection, ids: &[&str]) -> Sql {
+    let mut sql = select_all(dialect, collection);
+    sql.push(" WHERE ").column(ROW, "id");
+    push_ids(ids, &mut sql);
+    sql
+}
+
 /// The statement that gives the rows whose reference pair names one record of one auth collection.
-pub(crate) fn owned_sql(collection: &Collection, owner: &CollectionId, record: &str) -> Sql {
-    let mut sql = select_all(collection);
+pub(crate) fn owned_sql(
+    dialect: Dialect,
+    collection: &Collection,
+    owner: &CollectionId,
+    record: &str,
+) -> Sql {
+    let mut sql = select_all(dialect, collection);
     sql.push(" WHERE ")
         .column(ROW, "collectionRef")
         .push(" = ")
@@ -379,9 +403,12 @@ fn push_ids(ids: &[&str], sql: &mut Sql) {
         crate::kit::json::write_str(id, &mut list);
     }
     list.push(b']');
-    sql.push(" IN (SELECT value FROM json_each(")
-        .arg(String::from_utf8(list).unwrap_or_default())
-        .push("))");
+    sql.push_either(
+        " IN (SELECT value FROM json_each(",
+        " = ANY (ARRAY(SELECT json_array_elements_text(",
+    )
+    .arg(String::from_utf8(list).unwrap_or_default())
+    .push_either("))", "::text::json)))");
 }
 
 fn bounded(n: u64) -> Value {
@@ -431,7 +458,7 @@ mod tests {
             limit: 30,
         });
 
-        let sql = select.rows_sql();
+        let sql = select.rows_sql(Dialect::Sqlite);
 
         assert_eq!(
             sql.text(),
@@ -449,7 +476,7 @@ mod tests {
         let catalog = Catalog::default();
         let call = Call::new(crate::call::Actor::Guest, Timestamp::from_millis(0));
         let collection = Arc::new(posts());
-        let sql = Select::all(&catalog, &call, &collection).count_up_to_sql(10);
+        let sql = Select::all(&catalog, &call, &collection).count_up_to_sql(Dialect::Sqlite, 10);
         assert_eq!(
             sql.text(),
             "SELECT count(*) FROM (SELECT 1 FROM \"posts\" AS \"_r\" LIMIT ?)"

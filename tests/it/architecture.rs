@@ -118,6 +118,7 @@ fn sql_lives_in_the_store_and_the_compiler() {
         " FROM \"",
         " WHERE \"",
         "rusqlite::",
+        "tokio_postgres::",
     ];
     let mut wrong = Vec::new();
     for (path, text) in sources() {

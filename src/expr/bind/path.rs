@@ -7,7 +7,7 @@ use compact_str::{CompactString, format_compact};
 use crate::expr::back_relation;
 use crate::expr::bound::{Access, Column, From, Join, JoinId, JoinKind, Operand};
 use crate::expr::catalog::{BindError, Guard};
-use crate::expr::request::{Part, affinity_of};
+use crate::expr::request::{Part, affinity_of, stored_as};
 use crate::kit::limits::PATH_JOINS_MAX;
 use crate::schema::field::RelationOptions;
 use crate::schema::{Collection, Field, FieldKind};
@@ -290,6 +290,7 @@ pub(super) fn plain_column(at: Option<JoinId>, collection: &Collection, index: u
         },
         lower: false,
         affinity: affinity_of(collection, &field.kind),
+        stored: stored_as(&field.kind),
         nullable: json || collection.is_view(),
         multiple: field.kind.is_multiple(),
         guarded_email: false,

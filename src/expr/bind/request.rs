@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 
-use crate::expr::bound::{Access, Column, From, Operand};
+use crate::expr::bound::{Access, Column, From, Operand, Stored};
 use crate::expr::catalog::BindError;
 use crate::expr::request::{Given, GivenAccess, Part, is_auth_constant};
 use crate::schema::{Collection, FieldKind};
@@ -176,6 +176,7 @@ impl Binder<'_> {
             access: Access::Each,
             lower: false,
             affinity: crate::expr::bound::Affinity::None,
+            stored: Stored::Text,
             nullable: true,
             multiple: false,
             guarded_email: false,

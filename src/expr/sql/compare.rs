@@ -5,6 +5,7 @@ use crate::expr::bound::{Access, Affinity, Column, JoinId};
 use crate::expr::compare;
 use crate::expr::leaf::{Leaf, Side};
 use crate::expr::request::Known;
+use crate::kit::sql::Dialect;
 use crate::kit::value::Value;
 
 use super::writer::{Alias, Scope, Writer};
@@ -20,14 +21,9 @@ impl Writer<'_> {
         if leaf.violation {
             self.sql.push("NOT (");
         }
-        match leaf.op {
-            Op::Eq | Op::Ne => self.equality(leaf, scope),
-            Op::Lt => self.plain(leaf, " < ", scope),
-            Op::Le => self.plain(leaf, " <= ", scope),
-            Op::Gt => self.plain(leaf, " > ", scope),
-            Op::Ge => self.plain(leaf, " >= ", scope),
-            Op::Like => self.like(leaf, " LIKE ", scope),
-            Op::NotLike => self.like(leaf, " NOT LIKE ", scope),
+        match self.sql.dialect() {
+            Dialect::Sqlite => self.compare_sqlite(leaf, scope),
+            Dialect::Postgres => self.compare_postgres(leaf, scope),
         }
         if leaf.violation {
             self.sql.push(")");
@@ -36,6 +32,18 @@ impl Writer<'_> {
             self.sql.push(" AND ");
             self.visibility(email, scope);
             self.sql.push(")");
+        }
+    }
+
+    fn compare_sqlite(&mut self, leaf: &Leaf, scope: &Scope) {
+        match leaf.op {
+            Op::Eq | Op::Ne => self.equality(leaf, scope),
+            Op::Lt => self.plain(leaf, " < ", scope),
+            Op::Le => self.plain(leaf, " <= ", scope),
+            Op::Gt => self.plain(leaf, " > ", scope),
+            Op::Ge => self.plain(leaf, " >= ", scope),
+            Op::Like => self.like(leaf, " LIKE ", scope),
+            Op::NotLike => self.like(leaf, " NOT LIKE ", scope),
         }
     }
 
@@ -273,6 +281,13 @@ impl Writer<'_> {
         self.sql.push(" = 1");
     }
 
+    fn sorted(&mut self, column: &Column, scope: &Scope) {
+        match self.sql.dialect() {
+            Dialect::Sqlite => self.column(column, scope),
+            Dialect::Postgres => self.pg_column(column, scope),
+        }
+    }
+
     /// The sort key of `column`: of joined rows the first one's; a guarded e-mail counts as empty where it is hidden.
     pub(in crate::expr) fn sort_key(&mut self, column: &Column) {
         let mut chain = Vec::new();
@@ -296,15 +311,16 @@ impl Writer<'_> {
             self.sql.push("CASE WHEN ");
             self.visibility(column, &scope);
             self.sql.push(" THEN ");
-            self.column(column, &scope);
+            self.sorted(column, &scope);
             self.sql.push(" ELSE '' END");
         } else {
-            self.column(column, &scope);
+            self.sorted(column, &scope);
         }
         if chain.is_empty() {
             return;
         }
-        self.sql.push(" FROM (SELECT 1)");
+        self.sql
+            .push_either(" FROM (SELECT 1)", " FROM (SELECT 1) AS \"__o\"");
         for &join in chain.iter().rev() {
             self.sql.push(" LEFT JOIN ");
             let kind = self.joins[join].kind.clone();
@@ -317,7 +333,7 @@ impl Writer<'_> {
     }
 }
 
-fn same_affinity(side: &Side, known: &Known) -> bool {
+pub(super) fn same_affinity(side: &Side, known: &Known) -> bool {
     match side {
         Side::Column(column) => column.compared_affinity() == known.affinity,
         Side::Known(_) | Side::Strftime(..) | Side::Distance(_) | Side::Changed(..) => {

@@ -5,8 +5,10 @@
 //! together is searched together (contract 4.7), everything else on its own.
 
 mod compare;
+mod postgres;
 mod row;
 mod writer;
 
+pub(super) use postgres::{Kind, column_kind};
 pub(super) use row::{ROW_ALIAS, row_statement};
 pub(super) use writer::Writer;

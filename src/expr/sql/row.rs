@@ -1,8 +1,8 @@
 //! A row that stands in no table, as a statement of its own.
 
-use crate::expr::bound::Affinity;
-use crate::expr::request::affinity_of;
-use crate::kit::sql::Sql;
+use crate::expr::bound::{Affinity, Stored};
+use crate::expr::request::{affinity_of, stored_as};
+use crate::kit::sql::{Dialect, Sql};
 use crate::schema::{FieldKind, Record};
 
 /// Name of a row that stands in no table.
@@ -24,6 +24,13 @@ pub(in crate::expr) fn row_statement(row: &Record, typed: bool, sql: &mut Sql) {
     for (i, (field, cell)) in collection.fields.iter().zip(row.cells()).enumerate() {
         if i > 0 {
             sql.push(", ");
+        }
+        if sql.dialect() == Dialect::Postgres {
+            sql.arg(cell.clone()).push(match stored_as(&field.kind) {
+                Stored::Text | Stored::Json => "::text",
+                Stored::Number => "::float8",
+            });
+            continue;
         }
         let kind = match (typed, &field.kind) {
             (true, FieldKind::Number(_) | FieldKind::Bool) => " AS NUMERIC)",

@@ -4,7 +4,7 @@ use crate::call::Call;
 use crate::expr::bound::{From, Join, JoinId, JoinKind};
 use crate::expr::leaf::Leaf;
 use crate::expr::plan::{self, Plan};
-use crate::kit::sql::Sql;
+use crate::kit::sql::{Dialect, Sql};
 
 /// A joined row that may be named at the present place.
 #[derive(Clone, Copy)]
@@ -24,6 +24,8 @@ pub(in crate::expr) struct Writer<'a> {
     pub(super) scan: bool,
     pub(super) call: &'a Call,
     pub(super) joins: Vec<Join>,
+    /// Whether the row under judgement was submitted, so that its values have no column's affinity.
+    pub(super) draft: bool,
     pub(super) next_alias: u64,
     pub(super) sql: &'a mut Sql,
 }
@@ -42,9 +44,16 @@ impl<'a> Writer<'a> {
             scan,
             call,
             joins,
+            draft: false,
             next_alias: 0,
             sql,
         }
+    }
+
+    /// The same, over a row that was submitted.
+    pub(in crate::expr) fn of_draft(mut self) -> Self {
+        self.draft = true;
+        self
     }
 
     /// Appends the whole expression.
@@ -57,7 +66,10 @@ impl<'a> Writer<'a> {
     pub(super) fn node(&mut self, plan: &Plan, scope: &Scope) {
         match plan {
             Plan::Known(known) => {
-                self.sql.push(if *known { "1" } else { "0" });
+                self.sql.push_either(
+                    if *known { "1" } else { "0" },
+                    if *known { "TRUE" } else { "FALSE" },
+                );
             }
             Plan::All(parts) => {
                 let parts: Vec<&Plan> = parts.iter().collect();
@@ -81,7 +93,7 @@ impl<'a> Writer<'a> {
     pub(super) fn all(&mut self, parts: &[&Plan], scope: &Scope) {
         let groups = self.connected(parts, scope);
         if parts.is_empty() {
-            self.sql.push("1");
+            self.sql.push_either("1", "TRUE");
             return;
         }
         self.sql.push("(");
@@ -291,7 +303,7 @@ impl<'a> Writer<'a> {
             JoinKind::BackMany(from @ From::Column(..), column) if as_set => {
                 self.start(from, scope);
                 self.sql.push(" IN (SELECT ");
-                self.item_column(number);
+                self.item_id(number);
                 self.sql.push(" FROM ");
                 self.table(join, number);
                 self.sql.push(" JOIN ");
@@ -301,7 +313,8 @@ impl<'a> Writer<'a> {
             kind => {
                 self.sql.push("EXISTS (SELECT 1 FROM ");
                 if !present {
-                    self.sql.push("(SELECT 1) LEFT JOIN ");
+                    self.sql
+                        .push_either("(SELECT 1) LEFT JOIN ", "(SELECT 1) AS \"__o\" LEFT JOIN ");
                 }
                 self.tables(join, number, kind, scope);
                 self.sql.push(if present { " WHERE " } else { " ON " });
@@ -345,13 +358,13 @@ impl<'a> Writer<'a> {
             JoinKind::BackMany(from, column) => {
                 self.start(from, scope);
                 self.sql.push(" IN (SELECT ");
-                self.item_column(number);
+                self.item_id(number);
                 self.sql.push(" FROM ");
                 self.items(number, |writer| writer.joined_column(number, column));
                 self.sql.push(")");
             }
             JoinKind::Every | JoinKind::Each(_) => {
-                self.sql.push("1");
+                self.sql.push_either("1", "TRUE");
             }
         }
     }
@@ -373,6 +386,12 @@ impl<'a> Writer<'a> {
 
     /// `json_each` over a list; text that is no list counts as its only item.
     pub(super) fn items(&mut self, number: u64, list: impl Fn(&mut Self)) {
+        if self.sql.dialect() == Dialect::Postgres {
+            self.sql.push("burrow.items(");
+            list(self);
+            self.sql.push(") AS \"__e").number(number).push("\"");
+            return;
+        }
         self.sql.push("json_each(CASE WHEN substr(");
         list(self);
         self.sql.push(", 1, 1) = '[' AND json_valid(");
@@ -388,6 +407,16 @@ impl<'a> Writer<'a> {
         self.sql.push("\"__e").number(number).push("\".\"value\"");
     }
 
+    /// An item as the id of a record: in PostgreSQL its text, NULL for what is none.
+    fn item_id(&mut self, number: u64) {
+        match self.sql.dialect() {
+            Dialect::Sqlite => self.item_column(number),
+            Dialect::Postgres => {
+                self.sql.push("\"__e").number(number).push("\".\"id\"");
+            }
+        }
+    }
+
     pub(super) fn start(&mut self, from: &From, scope: &Scope) {
         match from {
             From::Column(None, column) => {
@@ -400,14 +429,14 @@ impl<'a> Writer<'a> {
                 }
             },
             From::Item(join) => match scope.get(*join).copied().flatten() {
-                Some(alias) => self.item_column(alias.number),
+                Some(alias) => self.item_id(alias.number),
                 None => {
                     self.sql.push("NULL");
                 }
             },
             From::Given(given) => {
                 let value = given.known(self.call).value;
-                self.sql.arg(value);
+                self.sql.arg(value).push_either("", "::text");
             }
         }
     }

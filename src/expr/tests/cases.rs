@@ -3,6 +3,7 @@
 use super::world::World;
 use crate::call::Call;
 use crate::expr::{Filter, Guard, Root};
+use crate::kit::sql::Dialect;
 use crate::schema::Collection;
 
 const FILTERS: &str = include_str!("../../../tests/cases/filters.txt");
@@ -33,16 +34,28 @@ fn lines(table: &str) -> impl Iterator<Item = (Vec<&str>, &str, &str)> {
 
 /// What the table says is what every way to judge says.
 fn verdicts(world: &World, collection: &Collection, filter: &Filter, call: &Call) -> Vec<String> {
-    let scanned = world.select(collection, Some(filter), None, call, Root::Table("r"));
-    let probed = world.select(collection, Some(filter), None, call, Root::Row("r"));
-    assert_eq!(scanned, probed, "many rows against single rows");
+    let by = |root, dialect| world.select(collection, Some(filter), None, call, root, dialect);
+    let scanned = by(Root::Table("r"), Dialect::Sqlite);
+    for dialect in world.dialects() {
+        let again = by(Root::Table("r"), dialect);
+        assert_eq!(scanned, again, "many rows, {dialect:?}");
+        let probed = by(Root::Row("r"), dialect);
+        assert_eq!(scanned, probed, "single rows, {dialect:?}");
+    }
     let own = world.catalog.by_id(&collection.id).unwrap();
     let mut remembered = Vec::new();
     for record in world.all(own) {
-        let statement = filter.write_select_for_row(&world.catalog, call, &record);
-        let apart = !world.texts(&statement).is_empty();
-        let stored = scanned.iter().any(|id| id == record.id());
-        assert_eq!(apart, stored, "a row in no table: {}", record.id());
+        for dialect in world.dialects() {
+            let statement = filter.write_select_for_row(&world.catalog, call, &record, dialect);
+            let apart = !world.texts(&statement).is_empty();
+            let stored = scanned.iter().any(|id| id == record.id());
+            assert_eq!(
+                apart,
+                stored,
+                "a row in no table: {}, {dialect:?}",
+                record.id()
+            );
+        }
         match filter.holds(call, &record) {
             Some(true) => remembered.push(record.id().to_owned()),
             Some(false) => {}
@@ -63,7 +76,7 @@ fn said(ids: &[String]) -> String {
 
 #[test]
 fn filters_say_what_the_table_says() {
-    let world = World::new();
+    let world = World::in_both();
     let call = world.call(None);
     for (cells, expression, expected) in lines(FILTERS) {
         let collection = world.catalog.find(cells[0]).unwrap();
@@ -78,7 +91,7 @@ fn filters_say_what_the_table_says() {
 
 #[test]
 fn callers_see_what_the_table_says() {
-    let world = World::new();
+    let world = World::in_both();
     for (cells, expression, expected) in lines(CALLERS) {
         let (kind, caller) = cells[0].split_once(':').unwrap();
         let guard = match kind {
@@ -97,7 +110,7 @@ fn callers_see_what_the_table_says() {
 
 #[test]
 fn sorts_give_the_order_of_the_table() {
-    let world = World::new();
+    let world = World::in_both();
     let call = world.call(None);
     for (cells, expression, expected) in lines(SORTS) {
         let guard = match cells[0] {
@@ -109,7 +122,12 @@ fn sorts_give_the_order_of_the_table() {
             Ok(sort) => {
                 let root = Root::Table("r");
                 let restriction = sort.restriction();
-                said(&world.select(collection, restriction, Some(&sort), &call, root))
+                let by = |dialect| {
+                    said(&world.select(collection, restriction, Some(&sort), &call, root, dialect))
+                };
+                let found = by(Dialect::Sqlite);
+                assert_eq!(found, by(Dialect::Postgres), "{expression}");
+                found
             }
             Err(_) => "error".to_owned(),
         };
@@ -119,7 +137,7 @@ fn sorts_give_the_order_of_the_table() {
 
 #[test]
 fn rule_and_filter_share_the_joined_row_of_one_path() {
-    let world = World::new();
+    let world = World::in_both();
     let call = world.call(None);
     let posts = world.catalog.find("posts").unwrap();
     let bind = |text: &str| world.catalog.filter(posts, text, Guard::Trusted).unwrap();
@@ -131,7 +149,7 @@ fn rule_and_filter_share_the_joined_row_of_one_path() {
 
 #[test]
 fn a_thousand_brackets_are_an_expression_and_floods_are_refused() {
-    let world = World::new();
+    let world = World::in_both();
     let posts = world.catalog.find("posts").unwrap();
     let bind = |text: &str| world.catalog.filter(posts, text, Guard::Trusted);
 

@@ -1,4 +1,5 @@
-//! A small world of collections and records in an in-memory SQLite, with the column types that the store declares.
+//! A small world of collections and records in an in-memory SQLite and in a real PostgreSQL, with the column types that
+//! the store declares.
 
 use std::sync::Arc;
 
@@ -10,10 +11,11 @@ use serde_json::json;
 use crate::call::{Actor, Call, Identity};
 use crate::expr::{Catalog, Filter, GEO_DISTANCE, Root, Sort, geo_distance};
 use crate::kit::json::Json;
-use crate::kit::sql::Sql;
+use crate::kit::sql::{Dialect, Sql};
 use crate::kit::time::Timestamp;
 use crate::kit::value::Value;
 use crate::schema::{Collection, FieldKind, Record, Rules, Schema, StoredCollection};
+use crate::test_server;
 
 /// 2024-02-03 04:05:06.789Z
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_706_933_106_789);
@@ -21,6 +23,7 @@ pub(super) const NOW: Timestamp = Timestamp::from_millis(1_706_933_106_789);
 pub(super) struct World {
     pub(super) catalog: Catalog,
     db: Connection,
+    postgres: Option<Postgres>,
 }
 
 /// A collection whose fields are `name: kind`, with `?` after a kind for many and `>target` for relations; `!` before
@@ -219,7 +222,15 @@ fn from_sqlite(value: Sqlite) -> Value {
 impl World {
     /// The world of the case tables.
     pub(super) fn new() -> Self {
-        let world = Self::of(schema());
+        Self::filled(Self::of(schema()))
+    }
+
+    /// The same, in both databases.
+    pub(super) fn in_both() -> Self {
+        Self::filled(Self::of_both(schema()))
+    }
+
+    fn filled(world: Self) -> Self {
         for (collection, json) in records() {
             let collection = Arc::clone(world.catalog.find(collection).unwrap());
             let cells = collection
@@ -230,8 +241,17 @@ impl World {
                     Json::String(text) => Value::text(text.as_str()),
                     number => Value::number(number.as_f64().unwrap()),
                 });
-            world.insert(&collection, cells.collect());
+            let cells: Vec<Value> = cells.collect();
+            world.insert(&collection, &cells);
         }
+        world
+    }
+
+    /// Empty tables of any schema, in both databases.
+    pub(super) fn of_both(schema: Schema) -> Self {
+        let postgres = Postgres::with_tables_of(&schema);
+        let mut world = Self::of(schema);
+        world.postgres = Some(postgres);
         world
     }
 
@@ -260,23 +280,38 @@ impl World {
         Self {
             catalog: Catalog::new(schema),
             db,
+            postgres: None,
         }
     }
 
-    pub(super) fn insert(&self, collection: &Collection, cells: Vec<Value>) {
-        let mut sql = Sql::new();
-        sql.push("INSERT INTO ")
-            .ident(&collection.name)
-            .push(" VALUES (");
-        for (i, cell) in cells.into_iter().enumerate() {
-            sql.push(if i > 0 { ", " } else { "" }).arg(cell);
+    pub(super) fn insert(&self, collection: &Collection, cells: &[Value]) {
+        for dialect in self.dialects() {
+            let mut sql = Sql::new(dialect);
+            sql.push("INSERT INTO ")
+                .ident(&collection.name)
+                .push(" VALUES (");
+            for (i, cell) in cells.iter().enumerate() {
+                sql.push(if i > 0 { ", " } else { "" }).arg(cell.clone());
+            }
+            sql.push(")");
+            self.texts(&sql);
         }
-        sql.push(")");
-        self.texts(&sql);
+    }
+
+    /// Those of the databases that it is in.
+    pub(super) fn dialects(&self) -> Vec<Dialect> {
+        if self.postgres.is_some() {
+            vec![Dialect::Sqlite, Dialect::Postgres]
+        } else {
+            vec![Dialect::Sqlite]
+        }
     }
 
     /// The first column of a statement's rows.
     pub(super) fn texts(&self, sql: &Sql) -> Vec<String> {
+        if sql.dialect() == Dialect::Postgres {
+            return self.postgres.as_ref().unwrap().texts(sql);
+        }
         let mut statement = self
             .db
             .prepare(sql.text())
@@ -310,15 +345,16 @@ impl World {
         sort: Option<&Sort>,
         call: &Call,
         root: Root<'_>,
+        dialect: Dialect,
     ) -> Vec<String> {
-        let mut sql = Sql::new();
+        let mut sql = Sql::new(dialect);
         sql.push("SELECT \"r\".\"id\" FROM ")
             .ident(&collection.name);
         sql.push(" AS \"r\" WHERE ");
         match filter {
             Some(filter) => filter.write_sql(&self.catalog, root, call, &mut sql),
             None => {
-                sql.push("1");
+                sql.push_either("1", "TRUE");
             }
         }
         sql.push(" ORDER BY ");
@@ -326,7 +362,7 @@ impl World {
             sort.write_sql(&self.catalog, root, call, &mut sql);
             sql.push(", ");
         }
-        sql.push("\"r\".rowid");
+        sql.push("\"r\"._rowid_");
         self.texts(&sql)
     }
 
@@ -352,5 +388,99 @@ impl World {
         let body = json!({"n": 2, "cats": ["cr", "cg"], "author": "one", "meta": {"a": ["x"]}});
         call.body = Arc::new(body.as_object().unwrap().clone());
         call
+    }
+}
+
+/// A connection to a database of this test's own.
+struct Postgres {
+    runtime: tokio::runtime::Runtime,
+    client: tokio_postgres::Client,
+}
+
+/// Those that no test uses now: making one takes far longer than emptying it.
+static IDLE: parking_lot::Mutex<Vec<Postgres>> = parking_lot::Mutex::new(Vec::new());
+
+impl Drop for World {
+    fn drop(&mut self) {
+        IDLE.lock().extend(self.postgres.take());
+    }
+}
+
+impl Postgres {
+    fn with_tables_of(schema: &Schema) -> Self {
+        if let Some(known) = IDLE.lock().pop() {
+            let empty: Vec<String> = schema
+                .iter()
+                .map(|collection| format!("DELETE FROM \"{}\"", collection.name))
+                .collect();
+            known.run(&empty.join("; "));
+            return known;
+        }
+        let address = test_server::fresh_database();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let client = runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls)
+                .await
+                .unwrap();
+            tokio::spawn(connection);
+            client.batch_execute("CREATE SCHEMA burrow").await.unwrap();
+            let functions = include_str!("../../store/postgres/functions.sql");
+            client.batch_execute(functions).await.unwrap();
+            client
+        });
+        let postgres = Self { runtime, client };
+        for collection in schema.iter() {
+            let columns: Vec<String> = collection
+                .fields
+                .iter()
+                .map(|field| {
+                    let kind = match &field.kind {
+                        FieldKind::Number(_) => "float8",
+                        FieldKind::Bool => "smallint",
+                        _ => "text COLLATE \"C\"",
+                    };
+                    format!("\"{}\" {kind}", field.name)
+                })
+                .collect();
+            postgres.run(&format!(
+                "CREATE TABLE \"{}\" ({}, _rowid_ bigint GENERATED BY DEFAULT AS IDENTITY)",
+                collection.name,
+                columns.join(", ")
+            ));
+        }
+        postgres
+    }
+
+    fn run(&self, text: &str) -> Vec<String> {
+        let rows = self.runtime.block_on(self.client.simple_query(text));
+        let rows = rows.unwrap_or_else(|error| panic!("{:?}\n{text}", error.as_db_error()));
+        rows.iter()
+            .filter_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => {
+                    Some(row.get(0).unwrap_or("").to_owned())
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The first column of a statement's rows; its arguments stand in its text as literals.
+    fn texts(&self, sql: &Sql) -> Vec<String> {
+        let mut text = String::new();
+        let mut args = sql.args().iter();
+        for (nth, part) in sql.text().split('?').enumerate() {
+            if nth > 0 {
+                text.push_str(&match args.next().unwrap() {
+                    Value::Null => "NULL".to_owned(),
+                    value => format!("'{}'", value.to_display().replace('\'', "''")),
+                });
+            }
+            text.push_str(part);
+        }
+        self.run(&text)
     }
 }

@@ -129,6 +129,7 @@ impl Backups {
     /// # Errors
     /// When the name does not do, another one is being made, or the disk refuses. Nothing half made stays.
     pub async fn create(&self, chosen: &str) -> Result<(), Error> {
+        self.check_engine()?;
         if !chosen.is_empty() {
             let taken = || self.path(chosen).is_some_and(|path| path.exists());
             let error = name::check(chosen).or_else(|| {
@@ -155,6 +156,7 @@ impl Backups {
     /// # Errors
     /// As [`Backups::create`].
     pub async fn create_automatic(&self) -> Result<(), Error> {
+        self.check_engine()?;
         self.make(self.generated(AUTO)).await?;
         let keep = usize::try_from(self.0.settings.current().backups.cron_max_keep).unwrap_or(0);
         let mut automatic = self.list().await?;
@@ -164,6 +166,16 @@ impl Backups {
             self.delete(&old.key).await?;
         }
         Ok(())
+    }
+
+    /// What a backup holds is the directory's: with PostgreSQL nothing but files would be in it.
+    fn check_engine(&self) -> Result<(), Error> {
+        if self.0.store.is_embedded() {
+            return Ok(());
+        }
+        Err(Error::Refused(
+            "The data is in PostgreSQL: back it up with its own tools (pg_dump, or your provider's backups).",
+        ))
     }
 
     fn generated(&self, start: &str) -> String {
@@ -202,6 +214,7 @@ impl Backups {
     /// # Errors
     /// When it is no archive, its name is taken, or the disk refuses.
     pub async fn upload(&self, upload: Option<Upload>) -> Result<(), Error> {
+        self.check_engine()?;
         let Some(upload) = upload else {
             return Err(invalid("file", FieldError::required()));
         };
@@ -284,6 +297,7 @@ impl Backups {
     /// When there is none of that name, or another one is being made or put back.
     pub async fn restore(&self, key: &str) -> Result<(), Error> {
         const MISSING: Error = Error::Refused("Missing or invalid backup file.");
+        self.check_engine()?;
         let path = self.path(key).filter(|path| path.is_file());
         let path = path.ok_or(MISSING)?;
         let turn = self.turn(key)?;

@@ -170,7 +170,7 @@ impl Gate {
             return Ok(false);
         };
         let call = call(actor, channel, now);
-        tx.exists(&filter.write_select_for_row(tx.catalog(), &call, &channel_row()))
+        tx.exists(&filter.write_select_for_row(tx.catalog(), &call, &channel_row(), tx.dialect()))
     }
 }
 

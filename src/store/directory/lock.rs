@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use super::Paths;
 use crate::store::StoreError;
 
 /// The held lock; letting it go unlocks.
@@ -20,6 +21,21 @@ pub(in crate::store) enum Try {
 }
 
 impl Lock {
+    /// Prepares the directory of a node whose database is elsewhere; held where it is to be `alone`.
+    pub(in crate::store) fn of_node(
+        dir: &Path,
+        alone: bool,
+    ) -> Result<(Paths, Option<Self>), StoreError> {
+        let paths = Paths::prepare(dir)?;
+        if !alone {
+            return Ok((paths, None));
+        }
+        match Self::try_take(&paths.own)? {
+            Try::Held(lock) => Ok((paths, Some(lock))),
+            Try::Taken(holder) => Err(StoreError::Taken { holder }),
+        }
+    }
+
     /// Takes the lock in our folder `own`, unless another process holds it.
     pub(in crate::store) fn try_take(own: &Path) -> Result<Try, StoreError> {
         let path = own.join("lock");

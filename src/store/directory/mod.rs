@@ -16,9 +16,10 @@ mod transplant;
 
 pub(super) use adopt::adopt;
 pub use adopt::free_bytes;
-pub(super) use fresh::{create, create_logs};
+pub(super) use fresh::{MIGRATIONS, SETTINGS, create, create_logs};
 pub(super) use hold::Hold;
-use lock::{Lock, Try};
+pub(super) use lock::Lock;
+use lock::Try;
 pub(super) use migrate::migrate;
 pub use restore::{Restore, is_state};
 pub(super) use state::Left;

@@ -2,86 +2,50 @@
 
 use rusqlite::Connection;
 
-use super::ddl::{DdlError, quoted, run, words};
+use super::ddl::{quoted, run, words};
 use crate::kit::id;
-use crate::schema::{Collection, Field};
+use crate::schema::Field;
 use crate::store::StoreError;
+use crate::store::ddl::{ColumnChanges, DdlError};
 
-/// What happens to the columns of a table, by field ids.
-pub(super) struct Columns<'a> {
-    dropped: Vec<&'a Field>,
-    renamed: Vec<(&'a Field, &'a Field)>,
-    converted: Vec<(&'a Field, &'a Field)>,
-    added: Vec<&'a Field>,
+/// Makes the changes, in the table that has its new name already.
+pub(super) fn apply(
+    changes: &ColumnChanges<'_>,
+    connection: &Connection,
+    table: &str,
+) -> Result<(), DdlError> {
+    if !changes.dropped.is_empty() || !changes.converted.is_empty() {
+        let views = Views::set_aside(connection, |_, _| true)?;
+        for field in &changes.dropped {
+            drop_column(connection, table, &field.name)?;
+        }
+        let dropped = changes
+            .dropped
+            .first()
+            .map_or("", |field| field.name.as_str());
+        for (was, is) in &changes.converted {
+            convert(connection, table, &was.name, is)?;
+        }
+        views.put_back_whole(connection, dropped)?;
+    }
+    if !changes.renamed.is_empty() {
+        let broken = Views::set_aside(connection, Views::is_broken)?;
+        // Names may be swapped: every column moves out of the way first.
+        let passing: Vec<String> = changes.renamed.iter().map(|_| passing_name()).collect();
+        for ((was, _), passing) in changes.renamed.iter().zip(&passing) {
+            rename_column(connection, table, &was.name, passing)
+                .map_err(|error| failed("rename", &was.name, error))?;
+        }
+        for ((_, is), passing) in changes.renamed.iter().zip(&passing) {
+            rename_column(connection, table, passing, &is.name)?;
+        }
+        broken.put_back(connection)?;
+    }
+    for field in &changes.added {
+        add_column(connection, table, &field.name, field)?;
+    }
+    Ok(())
 }
-
-impl<'a> Columns<'a> {
-    /// What turns the columns of `old` into those of `new`.
-    pub(super) fn between(old: &'a Collection, new: &'a Collection) -> Self {
-        let find = |fields: &'a [Field], id: &str| fields.iter().find(|field| field.id == id);
-        let both = || {
-            let pair = |field: &'a Field| Some((find(&old.fields, &field.id)?, field));
-            new.fields.iter().filter_map(pair)
-        };
-        Self {
-            dropped: old
-                .fields
-                .iter()
-                .filter(|field| find(&new.fields, &field.id).is_none())
-                .collect(),
-            renamed: both().filter(|(was, is)| was.name != is.name).collect(),
-            converted: both()
-                .filter(|(was, is)| was.kind.is_multiple() != is.kind.is_multiple())
-                .collect(),
-            added: new
-                .fields
-                .iter()
-                .filter(|field| find(&old.fields, &field.id).is_none())
-                .collect(),
-        }
-    }
-
-    /// Whether nothing happens.
-    pub(super) fn is_empty(&self) -> bool {
-        self.dropped.is_empty()
-            && self.renamed.is_empty()
-            && self.converted.is_empty()
-            && self.added.is_empty()
-    }
-
-    /// Does it, in the table that has its new name already.
-    pub(super) fn apply(&self, connection: &Connection, table: &str) -> Result<(), DdlError> {
-        if !self.dropped.is_empty() || !self.converted.is_empty() {
-            let views = Views::set_aside(connection, |_, _| true)?;
-            for field in &self.dropped {
-                drop_column(connection, table, &field.name)?;
-            }
-            let dropped = self.dropped.first().map_or("", |field| field.name.as_str());
-            for (was, is) in &self.converted {
-                convert(connection, table, &was.name, is)?;
-            }
-            views.put_back_whole(connection, dropped)?;
-        }
-        if !self.renamed.is_empty() {
-            let broken = Views::set_aside(connection, Views::is_broken)?;
-            // Names may be swapped: every column moves out of the way first.
-            let passing: Vec<String> = self.renamed.iter().map(|_| passing_name()).collect();
-            for ((was, _), passing) in self.renamed.iter().zip(&passing) {
-                rename_column(connection, table, &was.name, passing)
-                    .map_err(|error| failed("rename", &was.name, error))?;
-            }
-            for ((_, is), passing) in self.renamed.iter().zip(&passing) {
-                rename_column(connection, table, passing, &is.name)?;
-            }
-            broken.put_back(connection)?;
-        }
-        for field in &self.added {
-            add_column(connection, table, &field.name, field)?;
-        }
-        Ok(())
-    }
-}
-
 /// Renames a table; views that read it follow.
 pub(super) fn rename_table(connection: &Connection, from: &str, to: &str) -> Result<(), DdlError> {
     let broken = Views::set_aside(connection, Views::is_broken)?;

@@ -180,3 +180,8 @@ pub(in crate::store) fn step(connection: &Connection, sql: &'static str) -> Resu
     while rows.next()?.is_some() {}
     Ok(())
 }
+
+/// Brings the planner's statistics up to date.
+pub(in crate::store) fn optimize(connection: &Connection) -> Result<(), StoreError> {
+    step(connection, "PRAGMA optimize")
+}

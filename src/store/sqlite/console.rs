@@ -1,110 +1,42 @@
-//! A superuser's own SQL: the only text from outside that the database runs. Bounded, under an authorizer, read-only
-//! where it should only read, and with entries in the change log for every table that it may have written.
+//! A superuser's own SQL in SQLite: under an authorizer, read-only where it should only read.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection, Statement, ffi};
 
-use super::{ReadTx, WriteTx, schema_rows};
 use crate::kit::limits::CONSOLE_ROWS_MAX;
 use crate::store::StoreError;
+use crate::store::console::{ConsoleColumn, ConsoleRows, SuperuserSql};
 
-/// SQL text as a superuser wrote it.
-#[derive(Clone, Debug)]
-pub struct SuperuserSql(String);
-
-impl SuperuserSql {
-    /// From what a superuser submitted.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Whether its first word is one of those that change things, as the contract decides it.
-    #[must_use]
-    pub fn writes(&self) -> bool {
-        const WORDS: [&str; 8] = [
-            "INSERT", "CREATE", "UPDATE", "DELETE", "DROP", "DETACH", "ALTER", "REPLACE",
-        ];
-        let text = self.0.trim_start().as_bytes();
-        WORDS.iter().any(|word| {
-            text.get(..word.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
-        })
-    }
-}
-
-/// A column of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsoleColumn {
-    /// Its name.
-    pub name: String,
-    /// Its declared type, empty for expressions.
-    pub declared: String,
-}
-
-/// The rows of the last statement.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConsoleRows {
-    /// Columns.
-    pub columns: Vec<ConsoleColumn>,
-    /// Cells as text.
-    pub rows: Vec<Vec<Option<String>>>,
-}
-
-impl ReadTx<'_> {
-    /// Runs statements that only read; the answer is the last one's.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] for whatever would write or touch a file; else the database's own.
-    pub fn console(&self, sql: &SuperuserSql) -> Result<ConsoleRows, StoreError> {
-        let connection = self.connection();
-        let _scope = Scope::enter(Mode::Reading);
-        let mut answer = ConsoleRows::default();
-        let mut batch = Batch::new(connection, &sql.0);
-        while let Some(mut statement) = batch.next()? {
-            if !statement.readonly() {
-                return Err(StoreError::Refused);
-            }
-            answer = rows(&mut statement)?;
+/// Runs statements that only read; the answer is the last one's.
+pub(in crate::store) fn read(
+    connection: &Connection,
+    sql: &SuperuserSql,
+) -> Result<ConsoleRows, StoreError> {
+    let _scope = Scope::enter(Mode::Reading);
+    let mut answer = ConsoleRows::default();
+    let mut batch = Batch::new(connection, sql.text());
+    while let Some(mut statement) = batch.next()? {
+        if !statement.readonly() {
+            return Err(StoreError::Refused);
         }
-        Ok(answer)
+        answer = rows(&mut statement)?;
     }
+    Ok(answer)
 }
 
-impl WriteTx<'_> {
-    /// Runs statements that write; how many rows the last one changed.
-    ///
-    /// # Errors
-    /// As [`ReadTx::console`]; nothing is changed then.
-    pub fn console(&mut self, sql: &SuperuserSql) -> Result<u64, StoreError> {
-        let (affected, written) = {
-            let scope = Scope::enter(Mode::Writing(BTreeSet::new()));
-            let affected = run_all(self.connection(), &sql.0)?;
-            (affected, scope.named())
-        };
-        self.console_wrote(&written)?;
-        Ok(affected)
-    }
-
-    /// Entries for what raw statements may have changed; the schema is read again when it is concerned.
-    fn console_wrote(&mut self, tables: &BTreeSet<String>) -> Result<(), StoreError> {
-        let schema = ["_collections", "_params", "sqlite_master"];
-        if schema.iter().any(|table| tables.contains(*table)) {
-            let generation = self.catalog().generation();
-            let schema = schema_rows::load(self.connection(), generation)?;
-            self.schema_changed(schema.iter().cloned().collect())?;
-        }
-        let catalog = Arc::clone(self.catalog());
-        for collection in tables.iter().filter_map(|table| catalog.find(table)) {
-            self.touched(&collection.id)?;
-        }
-        Ok(())
-    }
+/// Runs statements that write; how many rows the last one changed, and the tables that they may have changed.
+pub(in crate::store) fn write(
+    connection: &Connection,
+    sql: &SuperuserSql,
+) -> Result<(u64, BTreeSet<String>), StoreError> {
+    let scope = Scope::enter(Mode::Writing(BTreeSet::new()));
+    let affected = run_all(connection, sql.text())?;
+    Ok((affected, scope.named()))
 }
 
 fn run_all(connection: &Connection, sql: &str) -> Result<u64, StoreError> {
@@ -383,20 +315,6 @@ mod tests {
             (0.00001, "1e-05"),
         ] {
             assert_eq!(real_text(n), expected);
-        }
-    }
-
-    #[test]
-    fn the_first_word_decides() {
-        for (text, writes) in [
-            (" insert into t", true),
-            ("REPLACE", true),
-            ("with a as (select 1) delete", false),
-            ("-- x\ndelete", false),
-            ("select", false),
-            ("", false),
-        ] {
-            assert_eq!(SuperuserSql::new(text).writes(), writes, "{text}");
         }
     }
 }

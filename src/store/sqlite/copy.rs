@@ -7,19 +7,19 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
-use super::Store;
+use super::Database;
 use crate::store::StoreError;
 
 /// All pages in one step: the copy reads one state, and writers go on beside it.
 const ALL_PAGES: i32 = -1;
 
-impl Store {
+impl Database {
     /// Copies the databases as they are at one moment each into `folder`, under their own names. Blocks for as long as
     /// the disk takes; nobody waits for it.
     ///
     /// # Errors
     /// The database's own.
-    pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
+    pub(in crate::store) fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
         for path in self.databases() {
             let Some(name) = path.file_name().filter(|_| path.exists()) else {
                 continue;
@@ -113,7 +113,7 @@ fn tables(connection: &Connection) -> Result<Vec<TableCopy>, StoreError> {
 }
 
 fn fingerprint(connection: &Connection, name: String) -> Result<TableCopy, StoreError> {
-    let mut sql = crate::kit::sql::Sql::new();
+    let mut sql = crate::kit::sql::Sql::new(crate::kit::sql::Dialect::Sqlite);
     sql.push("SELECT * FROM ").ident(&name);
     let mut statement = connection.prepare(sql.text())?;
     let columns = statement.column_count();

@@ -1,23 +1,16 @@
 //! The change log on disk: `_burrow_changes`, one row a change, and `_burrow_meta`, what the log is.
-//!
-//! Undo values are a JSON object from field id (which survives renames) to the old cell: `null`, a number, a text,
-//! `{"r":1.0}` for a double that looks whole, or `{"b":"..."}` for bytes in base64. A delete holds every cell, an
-//! update the changed ones, a create none. A change of schema holds the collections it concerns, by id: `1` for those whose
-//! past is lost by it, `0` for the others.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD_NO_PAD;
 use rusqlite::Connection;
 
 use super::row::{RowCells, bind_cell};
 use crate::kit::id;
-use crate::kit::json::{self, Json, JsonMap};
 use crate::kit::limits;
 use crate::kit::time::Timestamp;
 use crate::kit::value::{Cell, Columns, Value};
-use crate::schema::{CollectionId, Record, RecordId};
+use crate::schema::{CollectionId, RecordId};
 use crate::store::change::{Action, Entry, Subject};
-use crate::store::{Change, ChangeKind, Concerned, Position, StoreError};
+use crate::store::undo::{self, ENTRY_BYTES};
+use crate::store::{Change, ChangeKind, Position, StoreError};
 
 const CREATE_TABLES: &str = "\
 CREATE TABLE IF NOT EXISTS _burrow_changes (
@@ -36,9 +29,6 @@ CREATE TABLE IF NOT EXISTS _burrow_meta (
 
 /// Version of what we add to a directory; a directory of a higher one is not opened.
 const FORMAT: i64 = 1;
-
-/// Bytes of an entry besides its undo values, roughly.
-const ENTRY_BYTES: u64 = 64;
 
 /// What the log of a directory is.
 #[derive(Clone, Debug)]
@@ -138,17 +128,8 @@ pub(super) fn estimate_bytes(connection: &Connection) -> Result<u64, StoreError>
     Ok(count * (average + ENTRY_BYTES))
 }
 
-/// Bytes that the entry of `change` may take in the log, at most.
-pub(super) fn size(change: &Change) -> u64 {
-    let undo = match &change.kind {
-        ChangeKind::Update { before, .. } | ChangeKind::Delete { before } => before.size_bytes(),
-        ChangeKind::Create { .. } | ChangeKind::Schema { .. } | ChangeKind::Touched { .. } => 0,
-    };
-    undo as u64 + ENTRY_BYTES
-}
-
 /// Writes the entry of `change`.
-pub(super) fn append(
+pub(in crate::store) fn append(
     connection: &Connection,
     change: &Change,
     undo: Option<&[u8]>,
@@ -190,7 +171,7 @@ pub(super) fn append(
 }
 
 /// The entries after `position`, in order, at most `limit`.
-pub(super) fn read_after(
+pub(in crate::store) fn read_after(
     connection: &Connection,
     position: u64,
     limit: usize,
@@ -214,7 +195,7 @@ pub(super) fn read_after(
 }
 
 /// The entries of the transaction whose first one stands at `first`, in order, at most `limit`.
-pub(super) fn read_tx(
+pub(in crate::store) fn read_tx(
     connection: &Connection,
     first: u64,
     limit: usize,
@@ -241,13 +222,9 @@ pub(super) fn read_tx(
 fn entry(row: &rusqlite::Row<'_>) -> Result<Entry, StoreError> {
     let collection: Option<String> = row.get(4)?;
     let record: Option<String> = row.get(5)?;
-    let undo: Option<Vec<u8>> = row.get(6)?;
+    let stored: Option<Vec<u8>> = row.get(6)?;
     let action = Action::from_code(row.get(3)?);
-    let undo = undo.as_deref().map(decode_cells);
-    let (undo, concerns) = match action {
-        Action::Schema => (Vec::new(), undo.map(concerned)),
-        _ => (undo.unwrap_or_default(), None),
-    };
+    let (undo, concerns) = undo::read(action, stored.as_deref());
     Ok(Entry {
         position: Position(row.get::<_, i64>(0)?.cast_unsigned()),
         tx: row.get::<_, i64>(1)?.cast_unsigned(),
@@ -264,7 +241,7 @@ fn entry(row: &rusqlite::Row<'_>) -> Result<Entry, StoreError> {
 
 /// Gives each entry after `position` that removes cells of records of `collections`, or changes the schema, to `each`,
 /// in order.
-pub(super) fn removals_after(
+pub(in crate::store) fn removals_after(
     connection: &Connection,
     position: u64,
     collections: &[CollectionId],
@@ -289,7 +266,7 @@ pub(super) fn removals_after(
 }
 
 /// Gives place and record of each entry about `collection` after `position` to `each`, in order.
-pub(super) fn scan_after(
+pub(in crate::store) fn scan_after(
     connection: &Connection,
     position: u64,
     collection: &str,
@@ -331,91 +308,4 @@ pub(super) fn trim(connection: &Connection, now: Timestamp, bytes: u64) -> Resul
     bind_cell(&mut statement, 1, Cell::Int(step_end.cast_signed()))?;
     bind_cell(&mut statement, 2, Cell::Int(oldest_kept.as_millis()))?;
     Ok(statement.raw_execute()? as u64)
-}
-
-/// Undo values of the cells at `indexes` of `record`.
-pub(super) fn encode_cells(record: &Record, indexes: impl Iterator<Item = usize>) -> Vec<u8> {
-    let fields = &record.collection().fields;
-    let mut out = vec![b'{'];
-    for at in indexes {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        json::write_str(&fields[at].id, &mut out);
-        out.push(b':');
-        encode_cell(&record.cells()[at], &mut out);
-    }
-    out.push(b'}');
-    out
-}
-
-/// What [`append`] stores of the collections that a change of schema concerns.
-pub(super) fn encode_concerned(collections: &[Concerned]) -> Vec<u8> {
-    let mut out = vec![b'{'];
-    for one in collections {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        json::write_str(one.collection.as_str(), &mut out);
-        out.push(b':');
-        out.push(if one.past_lost { b'1' } else { b'0' });
-    }
-    out.push(b'}');
-    out
-}
-
-fn concerned(cells: Vec<(compact_str::CompactString, Value)>) -> Vec<Concerned> {
-    cells
-        .into_iter()
-        .map(|(id, lost)| Concerned {
-            collection: CollectionId::new(id),
-            past_lost: lost != Value::Int(0),
-        })
-        .collect()
-}
-
-fn encode_cell(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
-        Value::Real(n) => {
-            out.extend_from_slice(b"{\"r\":");
-            out.extend_from_slice(json::number_text(*n).as_bytes());
-            out.push(b'}');
-        }
-        Value::Text(text) => json::write_str(text, out),
-        Value::Blob(bytes) => {
-            out.extend_from_slice(b"{\"b\":\"");
-            out.extend_from_slice(BASE64_STANDARD_NO_PAD.encode(bytes).as_bytes());
-            out.extend_from_slice(b"\"}");
-        }
-    }
-}
-
-/// Field ids with their old cells; nothing for what cannot be read.
-fn decode_cells(undo: &[u8]) -> Vec<(compact_str::CompactString, Value)> {
-    let Ok(map) = serde_json::from_slice::<JsonMap>(undo) else {
-        return Vec::new();
-    };
-    map.into_iter()
-        .map(|(field, cell)| (field.into(), decode_cell(cell)))
-        .collect()
-}
-
-fn decode_cell(cell: Json) -> Value {
-    match cell {
-        Json::String(text) => Value::from(text),
-        Json::Bool(b) => Value::from(b),
-        Json::Number(n) => n
-            .as_i64()
-            .map_or_else(|| Value::Real(n.as_f64().unwrap_or(0.0)), Value::Int),
-        Json::Object(map) => match (map.get("r"), map.get("b")) {
-            (Some(n), _) => Value::Real(n.as_f64().unwrap_or(0.0)),
-            (None, Some(Json::String(text))) => {
-                Value::Blob(BASE64_STANDARD_NO_PAD.decode(text).unwrap_or_default())
-            }
-            _ => Value::Null,
-        },
-        Json::Null | Json::Array(_) => Value::Null,
-    }
 }

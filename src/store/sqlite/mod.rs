@@ -3,33 +3,29 @@
 mod checkpoint;
 mod columns;
 mod connection;
-mod console;
+pub(super) mod console;
 mod copy;
-mod ddl;
+pub(super) mod ddl;
 mod examine;
 mod functions;
-mod job;
-mod log;
+pub(super) mod log;
 mod open;
-mod read;
 mod readers;
 mod row;
 mod schema_rows;
 mod snapshot;
-mod view;
-mod write;
+pub(super) mod view;
 mod writer;
 
-pub(super) use connection::{Link, Role};
-pub use console::{ConsoleColumn, ConsoleRows, SuperuserSql, raw_text};
+pub(super) use connection::{Link, Role, optimize, step};
+pub use console::raw_text;
 pub(super) use copy::copy_compared;
 pub use copy::{TableCopy, check_database};
-pub use ddl::DdlError;
 pub use examine::{Examined, examine};
-pub use open::{Access, OpenOptions, Store};
-pub use read::ReadTx;
-pub use snapshot::Snapshot;
-pub use write::WriteTx;
+pub(super) use open::Database;
+pub(super) use row::{query_one, query_rows, run, run_with};
+pub(super) use schema_rows::load as load_schema;
+pub(super) use snapshot::Held;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 //! Opening a data directory and reaching its threads.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -14,64 +13,24 @@ use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
 use super::connection::{Link, Role};
-use super::job::{Job, Work};
 use super::readers::{Readers, Sizes};
-use super::writer::{self, Desk, Shared, Writer};
-use super::{ReadTx, Snapshot, WriteTx, log, schema_rows};
+use super::writer::{self, Desk, Writer};
+use super::{Held, log, schema_rows};
 use crate::expr::Catalog;
-use crate::kit::clock::Clock;
 use crate::kit::limits;
 use crate::schema::Schema;
 use crate::store::directory::{self, Hold, Left};
-use crate::store::{CommitGroup, Cursor, CursorSeal, Logs, Position, StoreError};
-
-/// How to open.
-#[derive(Clone, Debug)]
-pub struct OpenOptions {
-    /// The data directory.
-    pub dir: PathBuf,
-    /// Source of time.
-    pub clock: Clock,
-    /// `true` syncs at every commit group.
-    pub durable: bool,
-    /// Longest read.
-    pub query_timeout: Duration,
-    /// Whether the directory is to be held, or somebody else may hold it.
-    pub access: Access,
-    /// Whether the databases of a directory of PocketBase are copied before the first write.
-    pub safety_copy: bool,
-}
-
-/// Who else may use the directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Nobody: for a server.
-    Alone,
-    /// A server that runs may: for a command that writes a little.
-    Beside,
-}
-
-impl OpenOptions {
-    /// The usual way to open `dir`.
-    #[must_use]
-    pub fn new(dir: impl Into<PathBuf>, clock: Clock) -> Self {
-        Self {
-            dir: dir.into(),
-            clock,
-            durable: false,
-            query_timeout: Duration::from_secs(limits::READ_SECS_MAX),
-            access: Access::Alone,
-            safety_copy: true,
-        }
-    }
-}
+use crate::store::engine::{Access, OpenOptions};
+use crate::store::job::{Job, Work};
+use crate::store::shared::Shared;
+use crate::store::{CommitGroup, Cursor, CursorSeal, Logs, Position, ReadTx, StoreError, WriteTx};
 
 /// After two writers met, so many short writes go to the writer's thread, which lets them share COMMITs.
 const CROWDED_WRITES: u32 = 64;
 
 /// The open database. Cheap to clone.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub(in crate::store) struct Database(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
@@ -91,20 +50,12 @@ struct Inner {
     checkpointer: Checkpointer,
 }
 
-impl fmt::Debug for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
-            .field("head", &self.head())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Store {
+impl Database {
     /// Opens the databases of a data directory, making what is missing, and starts their threads.
     ///
     /// # Errors
     /// [`StoreError::Directory`] with what its owner can do; else the database's own.
-    pub fn open(options: &OpenOptions) -> Result<Self, StoreError> {
+    pub(in crate::store) fn open(options: &OpenOptions) -> Result<Self, StoreError> {
         let hold = Hold::take(&options.dir, options.access == Access::Alone)?;
         let path = hold.paths.data.clone();
         let pressure = Arc::new(AtomicBool::new(false));
@@ -158,8 +109,7 @@ impl Store {
     }
 
     /// The present schema with its compiled rules.
-    #[must_use]
-    pub fn catalog(&self) -> Arc<Catalog> {
+    pub(in crate::store) fn catalog(&self) -> Arc<Catalog> {
         self.0.shared.catalog.load_full()
     }
 
@@ -167,7 +117,7 @@ impl Store {
     ///
     /// # Errors
     /// What `f` gives, or the store's own.
-    pub async fn read<T, E>(
+    pub(in crate::store) async fn read<T, E>(
         &self,
         f: impl FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -194,19 +144,19 @@ impl Store {
     ///
     /// # Errors
     /// What `f` gives, or the store's own.
-    pub fn read_now<T, E: From<StoreError>>(
+    pub(in crate::store) fn read_now<T, E: From<StoreError>>(
         &self,
         f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         self.0.readers.here(f)
     }
 
-    /// A reader that holds one state of the database; it shows nothing before its first [`Snapshot::refresh`].
+    /// A reader that holds one state of the database; it shows nothing before its first [`Held::refresh`].
     ///
     /// # Errors
     /// The store's own.
-    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Snapshot::open(&self.0.path, &self.0.shared, &self.0.pressure)
+    pub(in crate::store) fn snapshot(&self) -> Result<Held, StoreError> {
+        Held::open(&self.0.path, &self.0.shared, &self.0.pressure)
     }
 
     /// Runs `f` on the writer thread as a member of a commit group; answered after the COMMIT. `f` must be short and
@@ -214,7 +164,7 @@ impl Store {
     ///
     /// # Errors
     /// What `f` gives, or the store's own.
-    pub async fn write<T, E>(
+    pub(in crate::store) async fn write<T, E>(
         &self,
         f: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -232,13 +182,13 @@ impl Store {
             .unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
-    /// As [`Store::write`], for a write that touches few rows: when nobody else is writing it runs at once on the calling
+    /// As [`Database::write`], for a write that touches few rows: when nobody else is writing it runs at once on the calling
     /// thread, since the ways to the writer's thread and back take longer than such a write. With a sync at every
     /// commit it never does: that would hold up the calling thread for too long.
     ///
     /// # Errors
     /// What `f` gives, or the store's own.
-    pub async fn write_short<T, E>(
+    pub(in crate::store) async fn write_short<T, E>(
         &self,
         f: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
@@ -288,7 +238,7 @@ impl Store {
     ///
     /// # Errors
     /// What `f` gives, or the store's own.
-    pub async fn write_alone<T, E>(
+    pub(in crate::store) async fn write_alone<T, E>(
         &self,
         deadline: Duration,
         f: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
@@ -323,7 +273,10 @@ impl Store {
     }
 
     /// Called on the writer thread after each COMMIT and before anybody is answered: must be quick and never block.
-    pub fn on_commit(&self, listener: impl Fn(&CommitGroup) + Send + Sync + 'static) {
+    pub(in crate::store) fn on_commit(
+        &self,
+        listener: impl Fn(&CommitGroup) + Send + Sync + 'static,
+    ) {
         self.0.shared.listeners.write().push(Box::new(listener));
     }
 
@@ -333,8 +286,7 @@ impl Store {
     }
 
     /// The end of the log.
-    #[must_use]
-    pub fn head(&self) -> Cursor {
+    pub(in crate::store) fn head(&self) -> Cursor {
         Cursor {
             epoch: self.0.epoch,
             position: Position(self.0.shared.head.load(Ordering::Acquire)),
@@ -342,20 +294,17 @@ impl Store {
     }
 
     /// Writes that wait for their turn.
-    #[must_use]
-    pub fn writes_waiting(&self) -> usize {
+    pub(in crate::store) fn writes_waiting(&self) -> usize {
         self.0.shared.waiting.lock().len()
     }
 
     /// Seals and opens the cursors that clients hold.
-    #[must_use]
-    pub fn cursors(&self) -> &CursorSeal {
+    pub(in crate::store) fn cursors(&self) -> &CursorSeal {
         &self.0.cursors
     }
 
     /// The database of request logs.
-    #[must_use]
-    pub fn logs(&self) -> &Logs {
+    pub(in crate::store) fn logs(&self) -> &Logs {
         &self.0.logs
     }
 
@@ -363,20 +312,24 @@ impl Store {
     ///
     /// # Errors
     /// The file system's.
-    pub fn keep(&self, name: &'static str, content: &[u8]) -> Result<(), StoreError> {
+    pub(in crate::store) fn keep(
+        &self,
+        name: &'static str,
+        content: &[u8],
+    ) -> Result<(), StoreError> {
         self.0.hold.paths.keep(name, content)
     }
 
-    /// What [`Store::keep`] was given last under `name`.
+    /// What [`Database::keep`] was given last under `name`.
     ///
     /// # Errors
     /// The file system's.
-    pub fn kept(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(in crate::store) fn kept(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
         self.0.hold.paths.kept(name)
     }
 
     /// Looks whether a command has written beside this process, and takes its changes over: cheap when none has.
-    pub fn notice_neighbours(&self) {
+    pub(in crate::store) fn notice_neighbours(&self) {
         if std::fs::remove_file(&self.0.hold.paths.notify).is_ok() {
             // A full queue means writes, each group of which looks anyway.
             drop(self.submit(Job::Look));
@@ -385,7 +338,7 @@ impl Store {
 
     /// Lets queued work end, copies the write-ahead log into the database and closes it. Everything asked later is
     /// answered [`StoreError::Closed`]. Blocks for as long as the longest running read or write.
-    pub fn close(&self) {
+    pub(in crate::store) fn close(&self) {
         self.0.close();
     }
 }
@@ -401,7 +354,7 @@ impl Drop for Abandon {
 }
 
 impl Inner {
-    /// See [`Store::close`].
+    /// See [`Database::close`].
     fn close(&self) {
         let Some(writer) = self.writer.lock().take() else {
             return;

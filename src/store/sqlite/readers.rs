@@ -11,11 +11,10 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
 
-use super::ReadTx;
 use super::connection::{Link, Role};
-use super::writer::Shared;
 use crate::kit::limits;
-use crate::store::StoreError;
+use crate::store::shared::Shared;
+use crate::store::{ReadTx, StoreError};
 
 /// A read that waits for a thread.
 pub(super) type Job = Box<dyn FnOnce(&Reader) + Send>;

@@ -1,8 +1,9 @@
 //! Between SQLite's values and ours.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Row, Statement, ToSql};
+use rusqlite::{Connection, Row, Statement, ToSql};
 
+use crate::kit::sql::Sql;
 use crate::kit::value::{Cell, Columns, Value};
 use crate::store::StoreError;
 
@@ -63,4 +64,51 @@ pub(in crate::store) fn bind_cell(
 ) -> Result<(), StoreError> {
     statement.raw_bind_parameter(at, Argument(cell))?;
     Ok(())
+}
+
+/// Runs a statement of ours that gives no rows; how many rows it changed.
+pub(in crate::store) fn run(connection: &Connection, sql: &Sql) -> Result<usize, StoreError> {
+    let mut statement = connection.prepare_cached(sql.text())?;
+    bind(&mut statement, 1, sql.args())?;
+    Ok(statement.raw_execute()?)
+}
+
+/// Gives each row of a statement of ours to `each`, stepped to its end.
+pub(in crate::store) fn query_rows(
+    connection: &Connection,
+    sql: &Sql,
+    each: &mut dyn FnMut(&dyn Columns),
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(sql.text())?;
+    bind(&mut statement, 1, sql.args())?;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        each(&RowCells(row));
+    }
+    Ok(())
+}
+
+/// What `map` makes of the first row of a statement of ours.
+pub(in crate::store) fn query_one<T>(
+    connection: &Connection,
+    sql: &Sql,
+    map: impl FnOnce(&dyn Columns) -> T,
+) -> Result<Option<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql.text())?;
+    bind(&mut statement, 1, sql.args())?;
+    let mut rows = statement.raw_query();
+    Ok(rows.next()?.map(|row| map(&RowCells(row))))
+}
+
+/// As [`run`], with borrowed arguments.
+pub(in crate::store) fn run_with<'v>(
+    connection: &Connection,
+    text: &str,
+    cells: impl Iterator<Item = Cell<'v>>,
+) -> Result<usize, StoreError> {
+    let mut statement = connection.prepare_cached(text)?;
+    for (at, cell) in cells.enumerate() {
+        bind_cell(&mut statement, at + 1, cell)?;
+    }
+    Ok(statement.raw_execute()?)
 }

@@ -8,7 +8,10 @@ use crate::schema::{Rules, Schema, StoredCollection};
 use crate::store::StoreError;
 
 /// Reads all collections in stored order.
-pub(super) fn load(connection: &Connection, generation: u64) -> Result<Schema, StoreError> {
+pub(in crate::store) fn load(
+    connection: &Connection,
+    generation: u64,
+) -> Result<Schema, StoreError> {
     let mut statement = connection.prepare(
         "SELECT id, system, type, name, fields, indexes, listRule, viewRule, createRule, updateRule, deleteRule, \
          options, created, updated FROM _collections ORDER BY rowid",

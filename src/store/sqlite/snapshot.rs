@@ -8,19 +8,18 @@ use std::time::Duration;
 
 use super::connection::{Link, Role};
 use super::log;
-use super::read::ReadTx;
-use super::writer::Shared;
 use crate::expr::Catalog;
-use crate::store::{Position, StoreError};
+use crate::store::shared::Shared;
+use crate::store::{Position, ReadTx, StoreError};
 
 /// One state of the database. It does not age by itself: whoever holds one keeps the write-ahead log from being
 /// emptied, and so must move on or drop it.
-pub struct Snapshot {
+pub(in crate::store) struct Held {
     link: Link,
     shared: Arc<Shared>,
 }
 
-impl Snapshot {
+impl Held {
     pub(super) fn open(
         path: &Path,
         shared: &Arc<Shared>,
@@ -33,10 +32,7 @@ impl Snapshot {
     }
 
     /// Moves on to the present and tells its place in the log.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub fn refresh(&mut self) -> Result<Position, StoreError> {
+    pub(in crate::store) fn refresh(&mut self) -> Result<Position, StoreError> {
         if !self.link.connection.is_autocommit() {
             self.link.step("COMMIT")?;
         }
@@ -45,11 +41,8 @@ impl Snapshot {
         log::last_position(&self.link.connection).map(Position)
     }
 
-    /// Lets go of its state, so that it keeps nothing from being emptied; [`Snapshot::refresh`] brings it back.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub fn rest(&mut self) -> Result<(), StoreError> {
+    /// Lets go of its state, so that it keeps nothing from being emptied; [`Held::refresh`] brings it back.
+    pub(in crate::store) fn rest(&mut self) -> Result<(), StoreError> {
         if self.link.connection.is_autocommit() {
             return Ok(());
         }
@@ -57,25 +50,22 @@ impl Snapshot {
     }
 
     /// Whether it holds a state.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub(in crate::store) fn is_open(&self) -> bool {
         !self.link.connection.is_autocommit()
     }
 
     /// What is read from now on has `span` to end; after that it fails.
-    pub fn hurry(&self, span: Duration) {
+    pub(in crate::store) fn hurry(&self, span: Duration) {
         self.link.deadline.set(span);
     }
 
     /// Reads in this state, under the rules of `catalog`.
-    #[must_use]
-    pub fn tx_under(&self, catalog: &Arc<Catalog>) -> ReadTx<'_> {
+    pub(in crate::store) fn tx_under(&self, catalog: &Arc<Catalog>) -> ReadTx<'_> {
         ReadTx::new(&self.link.connection, Arc::clone(catalog))
     }
 
     /// Reads in this state, under the rules of now.
-    #[must_use]
-    pub fn tx(&self) -> ReadTx<'_> {
+    pub(in crate::store) fn tx(&self) -> ReadTx<'_> {
         ReadTx::new(&self.link.connection, self.shared.catalog.load_full())
     }
 }

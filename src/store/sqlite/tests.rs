@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{OpenOptions, Store, WriteTx};
 use crate::kit::clock::Clock;
 use crate::kit::id;
-use crate::kit::sql::Sql;
+use crate::kit::sql::{Dialect, Sql};
 use crate::kit::time::Timestamp;
 use crate::kit::value::Value;
 use crate::schema::field::TextOptions;
 use crate::schema::{Collection, CollectionId, Field, FieldKind, Kind, Record, Rules};
-use crate::store::{ChangeKind, StoreError};
+use crate::store::{ChangeKind, OpenOptions, Store, StoreError, WriteTx};
 
 /// A directory that is removed with its test.
 struct Dir(PathBuf);
@@ -71,7 +70,7 @@ async fn with_posts(dir: &Dir) -> Store {
     let store = dir.open();
     store
         .write_alone(Duration::from_secs(5), |tx| {
-            let mut sql = Sql::new();
+            let mut sql = Sql::new(Dialect::Sqlite);
             sql.push("CREATE TABLE posts (id TEXT PRIMARY KEY, title TEXT UNIQUE)");
             tx.execute(&sql)?;
             tx.schema_changed(vec![posts()])
@@ -188,7 +187,7 @@ async fn a_write_past_its_deadline_is_interrupted() {
 
     let answer = store
         .write_alone(Duration::from_millis(20), |tx| {
-            let mut sql = Sql::new();
+            let mut sql = Sql::new(Dialect::Sqlite);
             sql.push(
                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                  SELECT count(*) FROM n",
@@ -341,7 +340,7 @@ async fn a_member_that_ends_the_transaction_takes_no_success_with_it() {
         writes.push(store.write(move |tx| {
             tx.insert(&record)?;
             if n == 2 {
-                let mut sql = Sql::new();
+                let mut sql = Sql::new(Dialect::Sqlite);
                 sql.push("ROLLBACK");
                 tx.execute(&sql)?;
             }

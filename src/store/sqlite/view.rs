@@ -2,100 +2,77 @@
 
 use rusqlite::Connection;
 
+use super::console;
 use super::ddl::{quoted, words};
 use super::row::RowCells;
-use super::{ReadTx, console};
 use crate::kit::value::{Columns, Value};
 use crate::schema::Field;
 use crate::schema::view::ViewQuery;
 use crate::store::StoreError;
+use crate::store::view::PROBED_ROWS;
 
-/// Rows of a view that are looked at when it is saved.
-const PROBED_ROWS: usize = 10;
-
-impl ReadTx<'_> {
-    /// The names of the columns of a query.
-    ///
-    /// # Errors
-    /// The database's words.
-    pub fn view_columns(&self, query: &ViewQuery) -> Result<Vec<String>, String> {
-        let statement = self
-            .connection()
-            .prepare(&wrapped(query))
-            .map_err(|error| in_view(&words(&error)))?;
-        if !statement.readonly() {
-            return Err("only SELECT queries are supported".to_owned());
-        }
-        let names = statement.column_names();
-        Ok(names.into_iter().map(str::to_owned).collect())
+/// The names of the columns of a query.
+pub(in crate::store) fn columns(
+    connection: &Connection,
+    query: &ViewQuery,
+) -> Result<Vec<String>, String> {
+    let statement = connection
+        .prepare(&wrapped(query))
+        .map_err(|error| in_view(&words(&error)))?;
+    if !statement.readonly() {
+        return Err("only SELECT queries are supported".to_owned());
     }
+    let names = statement.column_names();
+    Ok(names.into_iter().map(str::to_owned).collect())
+}
 
-    /// The first rows of a query, cells in the order of its columns.
-    ///
-    /// # Errors
-    /// The database's words.
-    pub fn view_sample(&self, query: &ViewQuery) -> Result<Vec<Vec<Value>>, String> {
-        self.first_rows(query).map_err(|error| words(&error))
-    }
+/// The first rows of a query, cells in the order of its columns.
+pub(in crate::store) fn sample(
+    connection: &Connection,
+    query: &ViewQuery,
+) -> Result<Vec<Vec<Value>>, String> {
+    first_rows(connection, query).map_err(|error| words(&error))
+}
 
-    /// Whether a query comes to an end within the deadline. What else may be wrong with it is told elsewhere.
-    ///
-    /// # Errors
-    /// [`StoreError::Timeout`] when it does not.
-    pub fn try_view(&self, query: &ViewQuery) -> Result<(), StoreError> {
-        match self.first_rows(query).map_err(StoreError::from) {
-            Err(StoreError::Timeout) => Err(StoreError::Timeout),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    fn first_rows(&self, query: &ViewQuery) -> rusqlite::Result<Vec<Vec<Value>>> {
-        let text = format!("{} LIMIT {PROBED_ROWS}", wrapped(query));
-        let mut statement = self.connection().prepare(&text)?;
-        let width = statement.column_count();
-        let mut rows = statement.query([])?;
-        let mut sample = Vec::new();
-        while let Some(row) = rows.next()? {
-            let cells = RowCells(row);
-            sample.push((0..width).map(|at| cells.cell(at).to_value()).collect());
-        }
-        Ok(sample)
-    }
-
-    /// The names of the tables and views that a saved view reads.
-    ///
-    /// # Errors
-    /// The store's own.
-    pub fn tables_behind(&self, view: &str) -> Result<Vec<String>, StoreError> {
-        let text = format!("SELECT * FROM {}", quoted(view));
-        let read = console::tables_read(self.connection(), &text)?;
-        Ok(read.into_iter().collect())
-    }
-
-    /// Whether everything that a saved view reads is there.
-    #[must_use]
-    pub fn view_works(&self, name: &str) -> bool {
-        self.connection()
-            .prepare(&format!("SELECT * FROM {}", quoted(name)))
-            .is_ok()
+/// Whether a query comes to an end within the deadline.
+pub(in crate::store) fn try_run(
+    connection: &Connection,
+    query: &ViewQuery,
+) -> Result<(), StoreError> {
+    match first_rows(connection, query).map_err(StoreError::from) {
+        Err(StoreError::Timeout) => Err(StoreError::Timeout),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
-impl ReadTx<'_> {
-    /// Whether the ids of a query are all there and all different, as far as its first rows tell.
-    ///
-    /// # Errors
-    /// What to tell its owner.
-    pub fn check_view_ids(&self, query: &ViewQuery, id_at: usize) -> Result<(), String> {
-        let mut seen = std::collections::HashSet::new();
-        for row in self.view_sample(query)? {
-            let id = row.get(id_at).map(Value::to_display).unwrap_or_default();
-            if id.is_empty() || !seen.insert(id) {
-                return Err("the query could return records with empty or invalid ids".to_owned());
-            }
-        }
-        Ok(())
+fn first_rows(connection: &Connection, query: &ViewQuery) -> rusqlite::Result<Vec<Vec<Value>>> {
+    let text = format!("{} LIMIT {PROBED_ROWS}", wrapped(query));
+    let mut statement = connection.prepare(&text)?;
+    let width = statement.column_count();
+    let mut rows = statement.query([])?;
+    let mut sample = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cells = RowCells(row);
+        sample.push((0..width).map(|at| cells.cell(at).to_value()).collect());
     }
+    Ok(sample)
+}
+
+/// The names of the tables and views that a saved view reads.
+pub(in crate::store) fn tables_behind(
+    connection: &Connection,
+    view: &str,
+) -> Result<Vec<String>, StoreError> {
+    let text = format!("SELECT * FROM {}", quoted(view));
+    let read = console::tables_read(connection, &text)?;
+    Ok(read.into_iter().collect())
+}
+
+/// Whether everything that a saved view reads is there.
+pub(in crate::store) fn works(connection: &Connection, name: &str) -> bool {
+    connection
+        .prepare(&format!("SELECT * FROM {}", quoted(name)))
+        .is_ok()
 }
 
 /// The words of SQLite about a query, as it would say them of the view made from it.

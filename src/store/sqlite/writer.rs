@@ -5,26 +5,24 @@
 //! answered [`StoreError::Busy`] (their work is undone, and a closure that ran cannot run again), and those still
 //! waiting run in a new transaction. Nobody is told of a success that is not on the disk.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use super::connection::Link;
-use super::job::{Done, Group, Job, Left, Member, still_wanted};
 use super::log;
-use super::{WriteTx, schema_rows};
+use super::schema_rows;
 use crate::expr::Catalog;
-use crate::kit::clock::Clock;
 use crate::kit::limits;
 use crate::schema::CollectionId;
 use crate::store::change::Action;
-use crate::store::{Change, ChangeKind, CommitGroup, Concerned, Position, StoreError};
+use crate::store::job::{Done, Group, Job, Left, Member, still_wanted};
+use crate::store::shared::Shared;
+use crate::store::{Change, ChangeKind, CommitGroup, Concerned, Position, StoreError, WriteTx};
 
 /// How often the writer looks at the age of the log when nobody writes.
 const IDLE_LOOK: Duration = Duration::from_secs(60);
@@ -34,34 +32,6 @@ const TRIM_PAUSE: Duration = Duration::from_millis(50);
 const CHANGES_PER_TRIM: u64 = 256;
 /// Entries of another process that are told apart; past it all collections count as touched.
 const FOREIGN_ENTRIES_READ: usize = 10_000;
-
-/// A listener of commits.
-pub(super) type Listener = Box<dyn Fn(&CommitGroup) + Send + Sync>;
-/// What the writer shares with the store.
-pub(super) struct Shared {
-    pub(super) catalog: ArcSwap<Catalog>,
-    pub(super) listeners: RwLock<Vec<Listener>>,
-    /// Place of the newest committed entry.
-    pub(super) head: AtomicU64,
-    pub(super) clock: Clock,
-    /// Since when each write waits that was not begun yet, the oldest first.
-    pub(super) waiting: Mutex<VecDeque<Instant>>,
-}
-
-impl Shared {
-    /// Whether the queue moves: a write that comes now will have its turn.
-    pub(super) fn is_moving(waiting: &VecDeque<Instant>) -> bool {
-        let most = Duration::from_millis(limits::WRITE_QUEUE_MILLIS_MAX);
-        waiting.front().is_none_or(|since| since.elapsed() <= most)
-    }
-
-    /// `job` has left the queue.
-    fn begun(&self, job: &Job) {
-        if job.since().is_some() {
-            self.waiting.lock().pop_front();
-        }
-    }
-}
 
 /// Where the writer is found, by its thread and by callers with a short write and nobody before them. Empty once closed.
 pub(super) type Desk = Mutex<Option<Writer>>;
@@ -363,11 +333,7 @@ impl Writer {
                 changes: all,
                 whole: !partial,
             };
-            for listener in self.shared.listeners.read().iter() {
-                if catch_unwind(AssertUnwindSafe(|| listener(&commit))).is_err() {
-                    tracing::error!("a listener of commits panicked");
-                }
-            }
+            self.shared.tell(&commit);
         }
         for answer in answers {
             answer(Ok(()));

@@ -12,6 +12,7 @@ use burrow::call::{Actor, Call, Identity};
 use burrow::config::Config;
 use burrow::kit::clock::Clock;
 use burrow::kit::id;
+use burrow::kit::secret::Secret;
 use burrow::kit::time::Timestamp;
 use burrow::kit::value::Value;
 use burrow::records::Submission;
@@ -55,6 +56,9 @@ impl TestApp {
         let mut config = Config::new(root.join("data"));
         config.scheme = Scheme::Argon2id;
         change(&mut config);
+        if on_postgres() {
+            config.database = Some(Secret::new(super::postgres::fresh_database()));
+        }
         Self::start(root, config, Clock::manual(BEGINNING))
     }
 
@@ -215,9 +219,27 @@ impl TestApp {
     }
 }
 
+/// Whether this run is about PostgreSQL.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the Makefile says so by a variable"
+)]
+fn on_postgres() -> bool {
+    std::env::var_os("BURROW_TEST_DATABASE").is_some_and(|engine| engine == "postgres")
+}
+
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.stop();
+        if let Some(address) = self
+            .app
+            .config
+            .database
+            .as_ref()
+            .filter(|_| !self.root.as_os_str().is_empty())
+        {
+            super::postgres::drop_database(address.reveal());
+        }
         if !self.root.as_os_str().is_empty() {
             std::fs::remove_dir_all(&self.root).ok();
         }

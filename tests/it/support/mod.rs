@@ -5,6 +5,7 @@ mod app;
 mod disk;
 mod person;
 mod post;
+pub mod postgres;
 mod provider;
 mod wire;
 

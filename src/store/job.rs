@@ -11,10 +11,10 @@ use crate::kit::limits;
 use crate::store::{Change, ChangeKind, StoreError};
 
 /// Tells whoever asked how it went; an error of the COMMIT takes the place of a success.
-pub(super) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+pub(in crate::store) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// Work for the writer.
-pub(super) trait Member: Send {
+pub(in crate::store) trait Member: Send {
     /// Whether whoever asked has gone meanwhile.
     fn is_abandoned(&self) -> bool;
     /// Does the work inside a transaction.
@@ -24,17 +24,17 @@ pub(super) trait Member: Send {
 }
 
 /// What a member leaves behind.
-pub(super) struct Done {
+pub(in crate::store) struct Done {
     /// Whether its changes are to be kept.
-    pub(super) keep: bool,
+    pub(in crate::store) keep: bool,
     /// See [`Answer`].
-    pub(super) answer: Answer,
+    pub(in crate::store) answer: Answer,
 }
 
 /// A closure and where its answer goes.
-pub(super) struct Work<F, T, E> {
-    pub(super) f: F,
-    pub(super) to: oneshot::Sender<Result<T, E>>,
+pub(in crate::store) struct Work<F, T, E> {
+    pub(in crate::store) f: F,
+    pub(in crate::store) to: oneshot::Sender<Result<T, E>>,
 }
 
 impl<F, T, E> Member for Work<F, T, E>
@@ -69,7 +69,7 @@ where
 }
 
 /// What the writer is asked to do.
-pub(super) enum Job {
+pub(in crate::store) enum Job {
     /// A member of a group.
     Member {
         /// The work.
@@ -93,38 +93,38 @@ pub(super) enum Job {
 }
 
 /// What a transaction of a member leaves behind, besides its answer.
-pub(super) struct Left {
+pub(in crate::store) struct Left {
     /// To go on with.
-    pub(super) catalog: Arc<Catalog>,
+    pub(in crate::store) catalog: Arc<Catalog>,
     /// What listeners are told.
-    pub(super) changes: Vec<Change>,
+    pub(in crate::store) changes: Vec<Change>,
     /// Entries in the log, and their bytes.
-    pub(super) entries: u64,
-    pub(super) bytes: u64,
+    pub(in crate::store) entries: u64,
+    pub(in crate::store) bytes: u64,
     /// Whether some entries are not among the changes.
-    pub(super) partial: bool,
+    pub(in crate::store) partial: bool,
 }
 
 /// Members that share a COMMIT.
 #[derive(Default)]
-pub(super) struct Group {
+pub(in crate::store) struct Group {
     /// Entries in the log, and their bytes.
-    pub(super) entries: u64,
-    pub(super) bytes: u64,
+    pub(in crate::store) entries: u64,
+    pub(in crate::store) bytes: u64,
     /// Set when a member changed more than its images may take.
-    pub(super) partial: bool,
+    pub(in crate::store) partial: bool,
     /// Set when the schema changed.
-    pub(super) catalog: Option<Arc<Catalog>>,
+    pub(in crate::store) catalog: Option<Arc<Catalog>>,
     /// In order.
-    pub(super) changes: Vec<Change>,
-    pub(super) answers: Vec<Answer>,
+    pub(in crate::store) changes: Vec<Change>,
+    pub(in crate::store) answers: Vec<Answer>,
     /// What other processes did before.
-    pub(super) foreign: Vec<Change>,
+    pub(in crate::store) foreign: Vec<Change>,
 }
 
 impl Group {
     /// Takes over what a member leaves behind.
-    pub(super) fn keep(&mut self, done: Done, left: Left) {
+    pub(in crate::store) fn keep(&mut self, done: Done, left: Left) {
         let Left {
             catalog,
             changes,
@@ -146,7 +146,7 @@ impl Group {
     }
 
     /// Answers all members alike.
-    pub(super) fn answer_all(self, with: impl Fn() -> Result<(), StoreError>) {
+    pub(in crate::store) fn answer_all(self, with: impl Fn() -> Result<(), StoreError>) {
         for answer in self.answers {
             answer(with());
         }
@@ -155,7 +155,7 @@ impl Group {
 
 impl Job {
     /// Since when it waits, where somebody waits for it.
-    pub(super) fn since(&self) -> Option<Instant> {
+    pub(in crate::store) fn since(&self) -> Option<Instant> {
         match self {
             Self::Member { since, .. } | Self::Alone { since, .. } => Some(*since),
             Self::Look | Self::Close => None,
@@ -164,7 +164,10 @@ impl Job {
 }
 
 /// The member, unless whoever asked has gone or it has waited for too long.
-pub(super) fn still_wanted(member: Box<dyn Member>, since: Instant) -> Option<Box<dyn Member>> {
+pub(in crate::store) fn still_wanted(
+    member: Box<dyn Member>,
+    since: Instant,
+) -> Option<Box<dyn Member>> {
     if member.is_abandoned() {
         return None;
     }

@@ -3,12 +3,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use rusqlite::Connection;
-
-use super::ReadTx;
 use super::job::Left;
-use super::log;
-use super::row::{bind, bind_cell};
+use super::read::Engine;
+use super::{ReadTx, postgres, sqlite, undo};
 use crate::expr::Catalog;
 use crate::kit::limits;
 use crate::kit::sql::Sql;
@@ -44,13 +41,13 @@ impl<'a> Deref for WriteTx<'a> {
 
 impl<'a> WriteTx<'a> {
     pub(super) fn new(
-        connection: &'a Connection,
+        engine: impl Into<Engine<'a>>,
         catalog: Arc<Catalog>,
         next: u64,
         now: Timestamp,
     ) -> Self {
         Self {
-            read: ReadTx::new(connection, catalog),
+            read: ReadTx::new(engine, catalog),
             now,
             next,
             first: next,
@@ -90,20 +87,35 @@ impl<'a> WriteTx<'a> {
         f: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let (next, catalog) = (self.next, Arc::clone(&self.read.catalog));
-        super::connection::step(self.connection(), "SAVEPOINT attempt")?;
+        self.step("SAVEPOINT attempt")?;
         let done = f(self);
         if done.is_err() {
             // Nothing to go back to where the whole transaction ended (a full disk): the writer sees that.
-            if self.connection().is_autocommit() {
+            if !self.stands() {
                 return done;
             }
-            super::connection::step(self.connection(), "ROLLBACK TO attempt")?;
+            self.step("ROLLBACK TO attempt")?;
             self.next = next;
             self.read.catalog = catalog;
             self.changes.retain(|change| change.position.0 < next);
         }
-        super::connection::step(self.connection(), "RELEASE attempt")?;
+        self.step("RELEASE attempt")?;
         done
+    }
+
+    fn step(&self, text: &'static str) -> Result<(), StoreError> {
+        match self.engine() {
+            Engine::Sqlite(connection) => sqlite::step(connection, text),
+            Engine::Postgres(session) => session.batch(text),
+        }
+    }
+
+    /// Whether the transaction is still there.
+    fn stands(&self) -> bool {
+        match self.engine() {
+            Engine::Sqlite(connection) => !connection.is_autocommit(),
+            Engine::Postgres(session) => !session.is_broken(),
+        }
     }
 
     /// The instant of this transaction in the log.
@@ -128,7 +140,7 @@ impl<'a> WriteTx<'a> {
     /// The store's own; [`StoreError::NotUnique`] for a taken value.
     pub fn insert(&mut self, record: &Record) -> Result<(), StoreError> {
         let collection = record.collection();
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("INSERT INTO ").ident(&collection.name).push(" (");
         for (at, field) in collection.fields.iter().enumerate() {
             if at > 0 {
@@ -141,11 +153,8 @@ impl<'a> WriteTx<'a> {
             sql.push(if at > 0 { ", ?" } else { "?" });
         }
         sql.push(")");
-        {
-            let mut statement = self.connection().prepare_cached(sql.text())?;
-            bind(&mut statement, 1, record.cells())?;
-            statement.raw_execute()?;
-        }
+        let cells = record.cells().iter().map(Value::as_cell);
+        self.run_with(sql.text(), cells)?;
         self.append(
             ChangeKind::Create {
                 after: Arc::new(record.clone()),
@@ -165,7 +174,7 @@ impl<'a> WriteTx<'a> {
             .collect();
         if changed.is_empty() {
             // Nothing to write, and still a change that listeners are told of (contract 5.5).
-            let undo = log::encode_cells(before, std::iter::empty());
+            let undo = undo::encode_cells(before, std::iter::empty());
             return self.append(
                 ChangeKind::Update {
                     before: Arc::new(before.clone()),
@@ -174,7 +183,7 @@ impl<'a> WriteTx<'a> {
                 Some(&undo),
             );
         }
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("UPDATE ").ident(&collection.name).push(" SET ");
         for (nth, &at) in changed.iter().enumerate() {
             if nth > 0 {
@@ -183,16 +192,11 @@ impl<'a> WriteTx<'a> {
             sql.ident(&collection.fields[at].name).push(" = ?");
         }
         sql.push(" WHERE id = ?");
-        {
-            let mut statement = self.connection().prepare_cached(sql.text())?;
-            let cells = changed.iter().map(|&at| &after.cells()[at]);
-            let next = bind(&mut statement, 1, cells)?;
-            bind_cell(&mut statement, next, Cell::Text(before.id()))?;
-            if statement.raw_execute()? == 0 {
-                return Err(StoreError::Gone);
-            }
+        let cells = changed.iter().map(|&at| after.cells()[at].as_cell());
+        if self.run_with(sql.text(), cells.chain([Cell::Text(before.id())]))? == 0 {
+            return Err(StoreError::Gone);
         }
-        let undo = log::encode_cells(before, changed.into_iter());
+        let undo = undo::encode_cells(before, changed.into_iter());
         self.append(
             ChangeKind::Update {
                 before: Arc::new(before.clone()),
@@ -208,7 +212,7 @@ impl<'a> WriteTx<'a> {
     /// The store's own; [`StoreError::Gone`] when there is no such row.
     pub fn delete(&mut self, record: &Record) -> Result<(), StoreError> {
         let collection = record.collection();
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("DELETE FROM ")
             .ident(&collection.name)
             .push(" WHERE id = ")
@@ -216,7 +220,7 @@ impl<'a> WriteTx<'a> {
         if self.execute(&sql)? == 0 {
             return Err(StoreError::Gone);
         }
-        let undo = log::encode_cells(record, 0..collection.fields.len());
+        let undo = undo::encode_cells(record, 0..collection.fields.len());
         self.append(
             ChangeKind::Delete {
                 before: Arc::new(record.clone()),
@@ -237,7 +241,7 @@ impl<'a> WriteTx<'a> {
         field: &str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("UPDATE ").ident(&collection.name).push(" SET ");
         sql.ident(field).push(" = ").arg(at.to_text());
         sql.push(" WHERE id = ").arg(id);
@@ -258,7 +262,11 @@ impl<'a> WriteTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn optimize(&mut self) -> Result<(), StoreError> {
-        super::connection::step(self.connection(), "PRAGMA optimize")
+        match self.engine() {
+            Engine::Sqlite(connection) => sqlite::optimize(connection),
+            // It does so by itself.
+            Engine::Postgres(_) => Ok(()),
+        }
     }
 
     /// Says that rows of `collection` may have changed without entries of their own.
@@ -293,7 +301,7 @@ impl<'a> WriteTx<'a> {
     /// The store's own.
     pub fn set_param(&mut self, id: &str, value: &Value) -> Result<(), StoreError> {
         let now = self.now.to_text();
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("INSERT INTO _params (id, value, created, updated) VALUES (")
             .arg(id)
             .push(", ")
@@ -312,7 +320,7 @@ impl<'a> WriteTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn delete_param(&mut self, id: &str) -> Result<bool, StoreError> {
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("DELETE FROM _params WHERE id = ").arg(id);
         let there = self.execute(&sql)? > 0;
         if there {
@@ -329,12 +337,12 @@ impl<'a> WriteTx<'a> {
         let last = self.migrations()?.into_iter().map(|(_, at)| at).max();
         let now = self.now.as_millis().saturating_mul(1_000);
         let at = now.max(last.map_or(i64::MIN, |last| last.saturating_add(1)));
-        let mut sql = Sql::new();
-        sql.push("INSERT OR REPLACE INTO _migrations (file, applied) VALUES (")
+        let mut sql = self.sql();
+        sql.push("INSERT INTO _migrations (file, applied) VALUES (")
             .arg(file)
             .push(", ")
             .arg(Value::Int(at))
-            .push(")");
+            .push(") ON CONFLICT (file) DO UPDATE SET applied = excluded.applied");
         self.execute(&sql).map(drop)
     }
 
@@ -343,13 +351,25 @@ impl<'a> WriteTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn forget_migration(&mut self, file: &str) -> Result<(), StoreError> {
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("DELETE FROM _migrations WHERE file = ").arg(file);
         self.execute(&sql).map(drop)
     }
 
+    /// Runs a statement of ours with borrowed arguments; how many rows it changed.
+    fn run_with<'v>(
+        &self,
+        text: &str,
+        cells: impl Iterator<Item = Cell<'v>>,
+    ) -> Result<usize, StoreError> {
+        match self.engine() {
+            Engine::Sqlite(connection) => sqlite::run_with(connection, text, cells),
+            Engine::Postgres(session) => session.run_with(text, cells),
+        }
+    }
+
     fn append_schema(&mut self, collections: Vec<Concerned>) -> Result<(), StoreError> {
-        let concerns = log::encode_concerned(&collections);
+        let concerns = undo::encode_concerned(&collections);
         self.append(ChangeKind::Schema { collections }, Some(&concerns))
     }
 
@@ -360,9 +380,12 @@ impl<'a> WriteTx<'a> {
             time: self.now,
             kind,
         };
-        log::append(self.connection(), &change, undo)?;
+        match self.engine() {
+            Engine::Sqlite(connection) => sqlite::log::append(connection, &change, undo)?,
+            Engine::Postgres(session) => postgres::log::append(session, &change, undo)?,
+        }
         self.next += 1;
-        self.bytes += log::size(&change);
+        self.bytes += undo::size(&change);
         self.images += images(&change.kind);
         self.changes.push(change);
         if self.images > limits::CHANGE_IMAGES_BYTES_MAX {

@@ -2,42 +2,75 @@
 
 use std::sync::Arc;
 
-use rusqlite::Connection;
-
-use super::log;
-use super::row::{RowCells, bind};
+use super::{postgres, sqlite};
 use crate::expr::Catalog;
-use crate::kit::sql::Sql;
+use crate::kit::sql::{Dialect, Sql};
 use crate::kit::value::{Columns, Value};
-use crate::schema::{Collection, CollectionId, Record};
+use crate::schema::{Collection, CollectionId, FieldKind, Record, Schema};
 use crate::store::change::Entry;
 use crate::store::query;
 use crate::store::{Position, Referring, Select, StoreError};
 
+/// The connection of a transaction, of either engine.
+#[derive(Clone, Copy)]
+pub(super) enum Engine<'a> {
+    /// The embedded one.
+    Sqlite(&'a rusqlite::Connection),
+    /// PostgreSQL.
+    Postgres(&'a postgres::Session),
+}
+
+impl<'a> From<&'a postgres::Session> for Engine<'a> {
+    fn from(session: &'a postgres::Session) -> Self {
+        Self::Postgres(session)
+    }
+}
+
+impl<'a> From<&'a rusqlite::Connection> for Engine<'a> {
+    fn from(connection: &'a rusqlite::Connection) -> Self {
+        Self::Sqlite(connection)
+    }
+}
+
 /// One snapshot of the database.
 pub struct ReadTx<'a> {
-    connection: &'a Connection,
+    engine: Engine<'a>,
     pub(super) catalog: Arc<Catalog>,
 }
 
 impl<'a> ReadTx<'a> {
-    pub(in crate::store) fn new(connection: &'a Connection, catalog: Arc<Catalog>) -> Self {
+    pub(super) fn new(engine: impl Into<Engine<'a>>, catalog: Arc<Catalog>) -> Self {
         Self {
-            connection,
+            engine: engine.into(),
             catalog,
         }
     }
 
     /// The connection, for the other files of the store.
-    pub(in crate::store) fn connection(&self) -> &'a Connection {
-        self.connection
+    pub(super) fn engine(&self) -> Engine<'a> {
+        self.engine
+    }
+
+    /// Whose SQL it speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self.engine {
+            Engine::Sqlite(_) => Dialect::Sqlite,
+            Engine::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// An empty statement in its dialect.
+    pub(super) fn sql(&self) -> Sql {
+        Sql::new(self.dialect())
     }
 
     /// Runs a statement of ours that gives no rows; how many rows it changed.
-    pub(in crate::store) fn run(&self, sql: &Sql) -> Result<usize, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql.text())?;
-        bind(&mut statement, 1, sql.args())?;
-        Ok(statement.raw_execute()?)
+    pub(super) fn run(&self, sql: &Sql) -> Result<usize, StoreError> {
+        match self.engine {
+            Engine::Sqlite(connection) => sqlite::run(connection, sql),
+            Engine::Postgres(session) => session.run(sql),
+        }
     }
 
     /// The schema of this snapshot.
@@ -67,7 +100,7 @@ impl<'a> ReadTx<'a> {
         collection: &Arc<Collection>,
         values: &[(&str, Value)],
     ) -> Result<Option<Record>, StoreError> {
-        let mut sql = query::select_all(collection);
+        let mut sql = query::select_all(self.dialect(), collection);
         for (at, (field, value)) in values.iter().enumerate() {
             sql.push(if at == 0 { " WHERE " } else { " AND " })
                 .ident(field)
@@ -83,7 +116,7 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn rowid(&self, collection: &Collection, id: &str) -> Result<Option<i64>, StoreError> {
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("SELECT _rowid_ FROM ")
             .ident(&collection.name)
             .push(" WHERE id = ")
@@ -105,14 +138,14 @@ impl<'a> ReadTx<'a> {
         field: &str,
         value: &Value,
     ) -> Result<Option<Record>, StoreError> {
-        let mut sql = query::select_all(collection);
+        let mut sql = query::select_all(self.dialect(), collection);
         sql.push(" WHERE ")
             .ident(field)
             .push(" = ")
             .arg(value.clone());
         not_empty(field, value, &mut sql);
         sql.push(" LIMIT 1");
-        self.query_one(&sql, |row| record(collection, row))
+        self.query_one(&sql, |row| record(self.dialect(), collection, row))
     }
 
     /// As [`ReadTx::find_by`], letters of either case being the same.
@@ -125,15 +158,24 @@ impl<'a> ReadTx<'a> {
         field: &str,
         value: &Value,
     ) -> Result<Option<Record>, StoreError> {
-        let mut sql = query::select_all(collection);
-        sql.push(" WHERE ")
-            .ident(field)
-            .push(" = ")
-            .arg(value.clone())
-            .push(" COLLATE NOCASE");
+        let mut sql = query::select_all(self.dialect(), collection);
+        match self.dialect() {
+            Dialect::Sqlite => sql
+                .push(" WHERE ")
+                .ident(field)
+                .push(" = ")
+                .arg(value.clone())
+                .push(" COLLATE NOCASE"),
+            Dialect::Postgres => sql
+                .push(" WHERE lower(")
+                .ident(field)
+                .push(" COLLATE \"C\") = lower(")
+                .arg(value.clone())
+                .push("::text COLLATE \"C\")"),
+        };
         not_empty(field, value, &mut sql);
         sql.push(" LIMIT 1");
-        self.query_one(&sql, |row| record(collection, row))
+        self.query_one(&sql, |row| record(self.dialect(), collection, row))
     }
 
     /// The first record of `collection` whose file field at `field` holds the stored name `name`.
@@ -147,19 +189,28 @@ impl<'a> ReadTx<'a> {
         name: &str,
     ) -> Result<Option<Record>, StoreError> {
         let column = collection.fields[field].name.as_str();
-        let mut sql = query::select_all(collection);
+        let mut sql = query::select_all(self.dialect(), collection);
         sql.push(" WHERE ").ident(column).push(" = ").arg(name);
         if collection.fields[field].kind.is_multiple() {
-            sql.push(" OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(")
-                .ident(column)
-                .push(") THEN ")
-                .ident(column)
-                .push(" ELSE '[]' END) WHERE value = ")
-                .arg(name)
-                .push(")");
+            match self.dialect() {
+                Dialect::Sqlite => sql
+                    .push(" OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(")
+                    .ident(column)
+                    .push(") THEN ")
+                    .ident(column)
+                    .push(" ELSE '[]' END) WHERE value = ")
+                    .arg(name)
+                    .push(")"),
+                Dialect::Postgres => sql
+                    .push(" OR EXISTS (SELECT 1 FROM burrow.items(")
+                    .ident(column)
+                    .push(") AS \"_e\" WHERE \"_e\".\"id\" = ")
+                    .arg(name)
+                    .push(")"),
+            };
         }
         sql.push(" LIMIT 1");
-        self.query_one(&sql, |row| record(collection, row))
+        self.query_one(&sql, |row| record(self.dialect(), collection, row))
     }
 
     /// All records of a query.
@@ -167,7 +218,7 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn select(&self, select: &Select<'_>) -> Result<Vec<Record>, StoreError> {
-        self.records(select.collection, &select.rows_sql())
+        self.records(select.collection, &select.rows_sql(self.dialect()))
     }
 
     /// Gives each row of a query to `each` without making records: the fast way to answers.
@@ -179,7 +230,7 @@ impl<'a> ReadTx<'a> {
         select: &Select<'_>,
         each: &mut dyn FnMut(&dyn Columns),
     ) -> Result<(), StoreError> {
-        self.query_rows(&select.rows_sql(), each)
+        self.query_rows(&select.rows_sql(self.dialect()), each)
     }
 
     /// How many rows a query has, its page aside.
@@ -187,7 +238,7 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn count(&self, select: &Select<'_>) -> Result<u64, StoreError> {
-        self.number(&select.count_sql())
+        self.number(&select.count_sql(self.dialect()))
     }
 
     /// As [`ReadTx::count`], but it stops counting at `most`.
@@ -195,7 +246,7 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn count_up_to(&self, select: &Select<'_>, most: u64) -> Result<u64, StoreError> {
-        self.number(&select.count_up_to_sql(most))
+        self.number(&select.count_up_to_sql(self.dialect(), most))
     }
 
     /// How many records of `collection` there can be at most, told from the first one and the last one made: those
@@ -204,7 +255,7 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn rowid_span(&self, collection: &Collection) -> Result<u64, StoreError> {
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("SELECT coalesce((SELECT max(_rowid_) FROM ")
             .ident(&collection.name)
             .push(") - (SELECT min(_rowid_) FROM ")
@@ -218,7 +269,7 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn referring(&self, referring: &Referring<'_>) -> Result<Vec<Record>, StoreError> {
-        self.records(referring.collection, &referring.rows_sql())
+        self.records(referring.collection, &referring.rows_sql(self.dialect()))
     }
 
     /// The records of `collection` whose reference pair names `record` of `owner`.
@@ -231,7 +282,10 @@ impl<'a> ReadTx<'a> {
         owner: &CollectionId,
         record: &str,
     ) -> Result<Vec<Record>, StoreError> {
-        self.records(collection, &query::owned_sql(collection, owner, record))
+        self.records(
+            collection,
+            &query::owned_sql(self.dialect(), collection, owner, record),
+        )
     }
 
     /// The records that a statement of ours gives: it names all fields of `collection` in their order.
@@ -244,7 +298,9 @@ impl<'a> ReadTx<'a> {
         sql: &Sql,
     ) -> Result<Vec<Record>, StoreError> {
         let mut records = Vec::new();
-        self.query_rows(sql, &mut |row| records.push(record(collection, row)))?;
+        self.query_rows(sql, &mut |row| {
+            records.push(record(self.dialect(), collection, row))
+        })?;
         Ok(records)
     }
 
@@ -264,13 +320,10 @@ impl<'a> ReadTx<'a> {
         sql: &Sql,
         each: &mut dyn FnMut(&dyn Columns),
     ) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached(sql.text())?;
-        bind(&mut statement, 1, sql.args())?;
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next()? {
-            each(&RowCells(row));
+        match self.engine {
+            Engine::Sqlite(connection) => sqlite::query_rows(connection, sql, each),
+            Engine::Postgres(session) => session.query_rows(sql, each),
         }
-        Ok(())
     }
 
     /// What `map` makes of the first row of a statement of ours.
@@ -282,10 +335,10 @@ impl<'a> ReadTx<'a> {
         sql: &Sql,
         map: impl FnOnce(&dyn Columns) -> T,
     ) -> Result<Option<T>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql.text())?;
-        bind(&mut statement, 1, sql.args())?;
-        let mut rows = statement.raw_query();
-        Ok(rows.next()?.map(|row| map(&RowCells(row))))
+        match self.engine {
+            Engine::Sqlite(connection) => sqlite::query_one(connection, sql, map),
+            Engine::Postgres(session) => session.query_one(sql, map),
+        }
     }
 
     /// The first cell of the first row of a statement of ours.
@@ -315,7 +368,14 @@ impl<'a> ReadTx<'a> {
         collections: &[CollectionId],
         each: &mut dyn FnMut(Entry),
     ) -> Result<(), StoreError> {
-        log::removals_after(self.connection, position.0, collections, each)
+        match self.engine {
+            Engine::Sqlite(connection) => {
+                sqlite::log::removals_after(connection, position.0, collections, each)
+            }
+            Engine::Postgres(session) => {
+                postgres::log::removals_after(session, position.0, collections, each)
+            }
+        }
     }
 
     /// The entries of the change log after `position`, in order, at most `limit`. A gap between `position` and the
@@ -328,7 +388,10 @@ impl<'a> ReadTx<'a> {
         position: Position,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        log::read_after(self.connection, position.0, limit)
+        match self.engine {
+            Engine::Sqlite(connection) => sqlite::log::read_after(connection, position.0, limit),
+            Engine::Postgres(session) => postgres::log::read_after(session, position.0, limit),
+        }
     }
 
     /// The entries of the transaction whose first entry stands at `first`, in order, at most `limit`; none when the log
@@ -337,7 +400,10 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn changes_of(&self, first: Position, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        log::read_tx(self.connection, first.0, limit)
+        match self.engine {
+            Engine::Sqlite(connection) => sqlite::log::read_tx(connection, first.0, limit),
+            Engine::Postgres(session) => postgres::log::read_tx(session, first.0, limit),
+        }
     }
 
     /// Gives place and record id of each change of `collection` after `position` to `each`, in order.
@@ -350,7 +416,14 @@ impl<'a> ReadTx<'a> {
         collection: &CollectionId,
         each: &mut dyn FnMut(Position, &str),
     ) -> Result<(), StoreError> {
-        log::scan_after(self.connection, position.0, collection.as_str(), each)
+        match self.engine {
+            Engine::Sqlite(connection) => {
+                sqlite::log::scan_after(connection, position.0, collection.as_str(), each)
+            }
+            Engine::Postgres(session) => {
+                postgres::log::scan_after(session, position.0, collection.as_str(), each)
+            }
+        }
     }
 
     /// Place of the oldest entry that the change log holds; changes after a cursor before the one in front of it are
@@ -359,7 +432,10 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn log_start(&self) -> Result<Position, StoreError> {
-        log::first_position(self.connection).map(Position)
+        match self.engine {
+            Engine::Sqlite(connection) => sqlite::log::first_position(connection).map(Position),
+            Engine::Postgres(session) => postgres::log::first_position(session).map(Position),
+        }
     }
 
     /// Place of the newest entry in this snapshot.
@@ -367,7 +443,18 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn log_end(&self) -> Result<Position, StoreError> {
-        log::last_position(self.connection).map(Position)
+        match self.engine {
+            Engine::Sqlite(connection) => sqlite::log::last_position(connection).map(Position),
+            Engine::Postgres(session) => postgres::log::last_position(session).map(Position),
+        }
+    }
+
+    /// The collections as their rows tell.
+    pub(super) fn load_schema(&self, generation: u64) -> Result<Schema, StoreError> {
+        match self.engine {
+            Engine::Sqlite(connection) => sqlite::load_schema(connection, generation),
+            Engine::Postgres(session) => postgres::load_schema(session, generation),
+        }
     }
 
     /// Whether the migration `file` is recorded as applied.
@@ -375,7 +462,7 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn migration_applied(&self, file: &str) -> Result<bool, StoreError> {
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("SELECT 1 FROM _migrations WHERE file = ")
             .arg(file);
         self.exists(&sql)
@@ -388,7 +475,7 @@ impl<'a> ReadTx<'a> {
     pub fn migrations(&self) -> Result<Vec<(String, i64)>, StoreError> {
         /// Below this a stamp is in seconds: those of older versions of PocketBase are.
         const SECONDS_MAX: i64 = 100_000_000_000;
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("SELECT file, applied FROM _migrations ORDER BY file");
         let mut found = Vec::new();
         self.query_rows(&sql, &mut |row| {
@@ -407,16 +494,26 @@ impl<'a> ReadTx<'a> {
     /// # Errors
     /// The store's own.
     pub fn param(&self, id: &str) -> Result<Option<Value>, StoreError> {
-        let mut sql = Sql::new();
+        let mut sql = self.sql();
         sql.push("SELECT value FROM _params WHERE id = ").arg(id);
         self.query_value(&sql)
     }
 }
 
 /// A record from a row that has the cells of the collection's fields in order.
-pub(super) fn record(collection: &Arc<Collection>, row: &dyn Columns) -> Record {
-    let cells = (0..collection.fields.len())
-        .map(|index| row.cell(index).to_value())
+pub(super) fn record(dialect: Dialect, collection: &Arc<Collection>, row: &dyn Columns) -> Record {
+    let cells = collection
+        .fields
+        .iter()
+        .enumerate()
+        .map(|(index, field)| {
+            let value = row.cell(index).to_value();
+            match (dialect, &field.kind) {
+                // Numbers stand there as their text.
+                (Dialect::Postgres, FieldKind::Json(_)) => value.to_numeric(),
+                (Dialect::Sqlite | Dialect::Postgres, _) => value,
+            }
+        })
         .collect();
     Record::from_cells(Arc::clone(collection), cells)
 }

@@ -1,0 +1,330 @@
+//! The open database, of either engine.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::snapshot::Held;
+use super::{
+    CommitGroup, Cursor, CursorSeal, Logs, ReadTx, Snapshot, StoreError, WriteTx, postgres, sqlite,
+};
+use crate::expr::Catalog;
+use crate::kit::clock::Clock;
+use crate::kit::limits;
+use crate::kit::secret::Secret;
+
+/// How to open.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// Address of the PostgreSQL that holds the data; none is the embedded engine, in the directory.
+    pub database: Option<Secret<String>>,
+    /// Source of time.
+    pub clock: Clock,
+    /// `true` syncs at every commit group.
+    pub durable: bool,
+    /// Longest read.
+    pub query_timeout: Duration,
+    /// Whether the directory is to be held, or somebody else may hold it.
+    pub access: Access,
+    /// Whether the databases of a directory of PocketBase are copied before the first write.
+    pub safety_copy: bool,
+}
+
+/// Who else may use the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody: for a server.
+    Alone,
+    /// A server that runs may: for a command that writes a little.
+    Beside,
+}
+
+impl OpenOptions {
+    /// The usual way to open `dir`.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>, clock: Clock) -> Self {
+        Self {
+            dir: dir.into(),
+            database: None,
+            clock,
+            durable: false,
+            query_timeout: Duration::from_secs(limits::READ_SECS_MAX),
+            access: Access::Alone,
+            safety_copy: true,
+        }
+    }
+}
+
+/// The open database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Engine);
+
+/// Which one it is.
+#[derive(Clone)]
+enum Engine {
+    Sqlite(sqlite::Database),
+    Postgres(postgres::Database),
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("head", &self.head())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the databases of a data directory, making what is missing, and starts their threads.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`] with what its owner can do; else the database's own.
+    pub fn open(options: &OpenOptions) -> Result<Self, StoreError> {
+        Ok(Self(match &options.database {
+            None => Engine::Sqlite(sqlite::Database::open(options)?),
+            Some(address) => Engine::Postgres(postgres::Database::open(options, address)?),
+        }))
+    }
+
+    /// Whether the data is in the directory.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        match &self.0 {
+            Engine::Sqlite(_) => true,
+            Engine::Postgres(_) => false,
+        }
+    }
+
+    /// Makes sure that no other server uses the same database: what lies in the directory, uploaded files above all,
+    /// would not be there for the other one's clients.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub fn be_only_server(&self) -> Result<(), StoreError> {
+        match &self.0 {
+            // It holds the directory.
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(database) => database.be_only_server(),
+        }
+    }
+
+    /// Whether this node knows what others have committed until a second ago: what is remembered of identities counts.
+    #[must_use]
+    pub fn is_level(&self) -> bool {
+        match &self.0 {
+            Engine::Sqlite(_) => true,
+            Engine::Postgres(database) => database.is_level(),
+        }
+    }
+
+    /// The present schema with its compiled rules.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        match &self.0 {
+            Engine::Sqlite(database) => database.catalog(),
+            Engine::Postgres(database) => database.catalog(),
+        }
+    }
+
+    /// Runs `f` on a reader thread, in one read transaction (one snapshot).
+    ///
+    /// # Errors
+    /// What `f` gives, or the store's own.
+    pub async fn read<T, E>(
+        &self,
+        f: impl FnOnce(&ReadTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &self.0 {
+            Engine::Sqlite(database) => database.read(f).await,
+            Engine::Postgres(database) => database.read(f).await,
+        }
+    }
+
+    /// Runs `f` at once on the calling thread, in one read transaction: for short keyed reads only (a record by its
+    /// id, an account by its address), where handing over to another thread costs more than the read.
+    ///
+    /// # Errors
+    /// What `f` gives, or the store's own.
+    pub fn read_now<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match &self.0 {
+            Engine::Sqlite(database) => database.read_now(f),
+            Engine::Postgres(database) => database.read_now(f),
+        }
+    }
+
+    /// A reader that holds one state of the database; it shows nothing before its first [`Snapshot::refresh`].
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot(match &self.0 {
+            Engine::Sqlite(database) => Held::Sqlite(database.snapshot()?),
+            Engine::Postgres(database) => Held::Postgres(Box::new(database.snapshot()?)),
+        }))
+    }
+
+    /// Runs `f` on the writer thread as a member of a commit group; answered after the COMMIT. `f` must be short and
+    /// bounded. Its changes are undone when it gives an error.
+    ///
+    /// # Errors
+    /// What `f` gives, or the store's own.
+    pub async fn write<T, E>(
+        &self,
+        f: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &self.0 {
+            Engine::Sqlite(database) => database.write(f).await,
+            Engine::Postgres(database) => database.write(f).await,
+        }
+    }
+
+    /// As [`Store::write`], for a write that touches few rows: when nobody else is writing it runs at once on the calling
+    /// thread, since the ways to the writer's thread and back take longer than such a write. With a sync at every
+    /// commit it never does: that would hold up the calling thread for too long.
+    ///
+    /// # Errors
+    /// What `f` gives, or the store's own.
+    pub async fn write_short<T, E>(
+        &self,
+        f: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &self.0 {
+            Engine::Sqlite(database) => database.write_short(f).await,
+            Engine::Postgres(database) => database.write(f).await,
+        }
+    }
+
+    /// Runs `f` alone in a transaction of its own, interrupted at `deadline`: for batches, schema changes, imports and
+    /// whatever runs a superuser's SQL.
+    ///
+    /// # Errors
+    /// What `f` gives, or the store's own.
+    pub async fn write_alone<T, E>(
+        &self,
+        deadline: Duration,
+        f: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &self.0 {
+            Engine::Sqlite(database) => database.write_alone(deadline, f).await,
+            Engine::Postgres(database) => database.write_alone(deadline, f).await,
+        }
+    }
+
+    /// Called on the writer thread after each COMMIT and before anybody is answered: must be quick and never block.
+    pub fn on_commit(&self, listener: impl Fn(&CommitGroup) + Send + Sync + 'static) {
+        match &self.0 {
+            Engine::Sqlite(database) => database.on_commit(listener),
+            Engine::Postgres(database) => database.on_commit(listener),
+        }
+    }
+
+    /// The end of the log.
+    #[must_use]
+    pub fn head(&self) -> Cursor {
+        match &self.0 {
+            Engine::Sqlite(database) => database.head(),
+            Engine::Postgres(database) => database.head(),
+        }
+    }
+
+    /// Writes that wait for their turn.
+    #[must_use]
+    pub fn writes_waiting(&self) -> usize {
+        match &self.0 {
+            Engine::Sqlite(database) => database.writes_waiting(),
+            Engine::Postgres(database) => database.writes_waiting(),
+        }
+    }
+
+    /// Seals and opens the cursors that clients hold.
+    #[must_use]
+    pub fn cursors(&self) -> &CursorSeal {
+        match &self.0 {
+            Engine::Sqlite(database) => database.cursors(),
+            Engine::Postgres(database) => database.cursors(),
+        }
+    }
+
+    /// The database of request logs.
+    #[must_use]
+    pub fn logs(&self) -> &Logs {
+        match &self.0 {
+            Engine::Sqlite(database) => database.logs(),
+            Engine::Postgres(database) => database.logs(),
+        }
+    }
+
+    /// Copies the databases as they are at one moment each into `folder`, under their own names. Blocks for as long as
+    /// the disk takes; nobody waits for it.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
+        match &self.0 {
+            Engine::Sqlite(database) => database.copy_to(folder),
+            Engine::Postgres(database) => database.copy_to(folder),
+        }
+    }
+
+    /// Keeps `content` under `name` in a file beside the database, whole or not at all.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn keep(&self, name: &'static str, content: &[u8]) -> Result<(), StoreError> {
+        match &self.0 {
+            Engine::Sqlite(database) => database.keep(name, content),
+            Engine::Postgres(database) => database.keep(name, content),
+        }
+    }
+
+    /// What [`Store::keep`] was given last under `name`.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn kept(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        match &self.0 {
+            Engine::Sqlite(database) => database.kept(name),
+            Engine::Postgres(database) => database.kept(name),
+        }
+    }
+
+    /// Looks whether a command has written beside this process, and takes its changes over: cheap when none has.
+    pub fn notice_neighbours(&self) {
+        match &self.0 {
+            Engine::Sqlite(database) => database.notice_neighbours(),
+            // Commands tell as other nodes do.
+            Engine::Postgres(_) => {}
+        }
+    }
+
+    /// Lets queued work end, copies the write-ahead log into the database and closes it. Everything asked later is
+    /// answered [`StoreError::Closed`]. Blocks for as long as the longest running read or write.
+    pub fn close(&self) {
+        match &self.0 {
+            Engine::Sqlite(database) => database.close(),
+            Engine::Postgres(database) => database.close(),
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! One connection to PostgreSQL, used by one thread at a time as if it blocked: the client library speaks the protocol,
+//! and whoever waits for an answer drives it. Statements are prepared once and kept.
+
+use std::cell::{Cell as Flag, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{join, join3};
+use futures_util::{FutureExt, TryStreamExt};
+use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
+use tokio_postgres::{AsyncMessage, Client, Row, SimpleQueryMessage, Statement};
+
+use super::address::Address;
+use super::value::{Argument, RowCells};
+use crate::kit::limits;
+use crate::kit::sql::Sql;
+use crate::kit::value::{Cell, Columns};
+use crate::store::StoreError;
+
+type Failure = tokio_postgres::Error;
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Notifications that wait to be looked at.
+const NOTICES_KEPT: usize = 16;
+
+/// A connection.
+pub(in crate::store) struct Session {
+    /// There until the end, when it must not be waited for.
+    runtime: Option<Runtime>,
+    live: RefCell<Live>,
+    /// When the open transaction has to end, where that is said.
+    until: Flag<Option<Instant>>,
+    stage: Flag<Stage>,
+    /// Whether each question is undone by itself; see [`Session::questions`].
+    apart: bool,
+    /// Generation of the schema that the kept statements were prepared under.
+    generation: Flag<u64>,
+}
+
+/// Of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    None,
+    /// It begins with its first statement.
+    Wanted,
+    Begun,
+}
+
+struct Live {
+    client: Client,
+    driver: Driver,
+    notices: crossbeam_channel::Receiver<i32>,
+    statements: HashMap<Box<str>, Statement>,
+    /// Text to be sent in front of the next statement.
+    before: Option<Box<str>>,
+}
+
+thread_local! {
+    /// Whether this thread has stepped aside from its runtime, so that it may wait.
+    static ASIDE: Flag<bool> = const { Flag::new(false) };
+}
+
+/// Runs `f`, which may wait for a database, on a thread that may serve requests besides.
+pub(super) fn aside<T>(f: impl FnOnce() -> T) -> T {
+    let worker = Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if !worker || ASIDE.get() {
+        return f();
+    }
+    tokio::task::block_in_place(|| {
+        ASIDE.set(true);
+        let result = f();
+        ASIDE.set(false);
+        result
+    })
+}
+
+/// Waits for `future` on the calling thread.
+fn wait<T: Send>(runtime: &Runtime, future: impl Future<Output = T> + Send) -> T {
+    if ASIDE.get() || Handle::try_current().is_err() {
+        return runtime.block_on(future);
+    }
+    // On a thread that polls futures itself: a command's, or a test's.
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| runtime.block_on(future));
+        match waiting.join() {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Waits for `work`, moving the connection meanwhile.
+fn drive<T: Send>(
+    runtime: &Runtime,
+    driver: &mut Driver,
+    work: impl Future<Output = T> + Send,
+) -> T {
+    wait(runtime, async move {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            // Once it has ended, the work learns so from its client.
+            let _ended = driver.as_mut().poll(context).is_ready();
+            work.as_mut().poll(context)
+        })
+        .await
+    })
+}
+
+impl Session {
+    /// Connects. `settings` are the session's own, as `SET` statements.
+    pub(super) fn connect(address: &Address, settings: &str) -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(|error| StoreError::Away(error.to_string()))?;
+        let (told, notices) = crossbeam_channel::bounded(NOTICES_KEPT);
+        let connecting = async {
+            let limit = Duration::from_secs(limits::DATABASE_CONNECT_SECS_MAX);
+            let connected = tokio::time::timeout(limit, address.connect(told));
+            connected.await.unwrap_or_else(|_| {
+                Err(StoreError::Away(format!(
+                    "no answer within {} s",
+                    limits::DATABASE_CONNECT_SECS_MAX
+                )))
+            })
+        };
+        let (client, driver) = wait(&runtime, connecting)?;
+        let session = Self {
+            runtime: Some(runtime),
+            until: Flag::new(None),
+            live: RefCell::new(Live {
+                client,
+                driver,
+                notices,
+                statements: HashMap::new(),
+                before: None,
+            }),
+            stage: Flag::new(Stage::None),
+            apart: false,
+            generation: Flag::new(0),
+        };
+        session.batch(settings)?;
+        Ok(session)
+    }
+
+    /// Undoes each question by itself, so that its locks go and its failure ends nothing.
+    pub(super) fn questions(mut self) -> Self {
+        self.apart = true;
+        self
+    }
+
+    fn runtime(&self) -> Result<&Runtime, StoreError> {
+        self.runtime.as_ref().ok_or(StoreError::Closed)
+    }
+
+    /// Whatever is asked in the open transaction past `until` fails.
+    pub(super) fn until(&self, until: Option<Instant>) {
+        self.until.set(until);
+    }
+
+    fn check_time(&self) -> Result<(), StoreError> {
+        match self.until.get() {
+            Some(until) if Instant::now() > until => Err(StoreError::Timeout),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether it can be used no more.
+    pub(in crate::store) fn is_broken(&self) -> bool {
+        self.live.borrow().client.is_closed()
+    }
+
+    /// Whether a transaction is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.stage.get() != Stage::None
+    }
+
+    /// Forgets what was prepared under another schema: its tables may have other columns now.
+    pub(super) fn under(&self, generation: u64) {
+        if self.generation.replace(generation) != generation {
+            self.live.borrow_mut().statements.clear();
+        }
+    }
+
+    /// Begins a transaction together with its first statement: `text` says how.
+    pub(super) fn begin_later(&self, text: &str) {
+        self.live.borrow_mut().before = Some(text.into());
+        self.stage.set(Stage::Wanted);
+    }
+
+    /// Whatever runs from now on in the open transaction has `millis` to end.
+    pub(super) fn hurry(&self, millis: u64) {
+        let mut live = self.live.borrow_mut();
+        let limit = format!("SET LOCAL statement_timeout = {millis}");
+        live.before = Some(match live.before.take() {
+            None => limit.into(),
+            Some(before) => format!("{before}; {limit}").into(),
+        });
+    }
+
+    fn take_before(&self, live: &mut Live) -> Option<Box<str>> {
+        if self.stage.get() == Stage::Wanted {
+            self.stage.set(Stage::Begun);
+        }
+        live.before.take()
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin(&self, text: &str) -> Result<Vec<Vec<Option<String>>>, StoreError> {
+        self.stage.set(Stage::Begun);
+        self.simple(text)
+    }
+
+    /// Commits, and tells how it went.
+    pub(super) fn commit(&self, text: &str) -> Result<(), StoreError> {
+        self.stage.set(Stage::None);
+        self.batch(text)
+    }
+
+    /// Commits what has begun, if anything has.
+    pub(super) fn commit_begun(&self) -> Result<(), StoreError> {
+        self.live.borrow_mut().before = None;
+        match self.stage.replace(Stage::None) {
+            Stage::Begun => self.batch("COMMIT"),
+            Stage::None | Stage::Wanted => Ok(()),
+        }
+    }
+
+    /// Ends a transaction that has nothing to lose, without waiting for the answer.
+    pub(super) fn end(&self) {
+        let mut live = self.live.borrow_mut();
+        live.before = None;
+        if self.stage.replace(Stage::None) != Stage::Begun {
+            return;
+        }
+        let Some(runtime) = &self.runtime else {
+            return;
+        };
+        let Live { driver, client, .. } = &mut *live;
+        drive(runtime, driver, async {
+            let mut ending = pin!(client.batch_execute("ROLLBACK"));
+            // Sent with the next turn of the driver; the answer is read with that of the next statement.
+            let _unanswered = ending.as_mut().now_or_never();
+            tokio::task::yield_now().await;
+        });
+    }
+
+    /// Undoes a transaction.
+    pub(super) fn rollback(&self) -> Result<(), StoreError> {
+        self.live.borrow_mut().before = None;
+        match self.stage.replace(Stage::None) {
+            Stage::Begun => self.batch("ROLLBACK"),
+            Stage::None | Stage::Wanted => Ok(()),
+        }
+    }
+
+    /// Runs statements without arguments.
+    pub(in crate::store) fn batch(&self, text: &str) -> Result<(), StoreError> {
+        self.simple(text).map(drop)
+    }
+
+    /// Runs statements without arguments; the rows of all of them, as text.
+    pub(super) fn simple(&self, text: &str) -> Result<Vec<Vec<Option<String>>>, StoreError> {
+        let mut live = self.live.borrow_mut();
+        let whole = match self.take_before(&mut live) {
+            Some(before) => format!("{before}; {text}"),
+            None => text.to_owned(),
+        };
+        let Live { driver, client, .. } = &mut *live;
+        let messages = drive(self.runtime()?, driver, client.simple_query(&whole))?;
+        let rows = messages.into_iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(
+                (0..row.len())
+                    .map(|at| row.get(at).map(str::to_owned))
+                    .collect(),
+            ),
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    /// Runs `f` so that its failure does not end the transaction.
+    pub(super) fn attempt<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.batch("SAVEPOINT attempt")?;
+        let result = f();
+        if result.is_err() {
+            self.batch("ROLLBACK TO attempt; RELEASE attempt")?;
+        } else {
+            self.batch("RELEASE attempt")?;
+        }
+        result
+    }
+
+    /// The statement of `text`, prepared once.
+    fn prepared(&self, live: &mut Live, text: &str) -> Result<Statement, StoreError> {
+        if let Some(known) = live.statements.get(text) {
+            return Ok(known.clone());
+        }
+        let statement = self.prepare(live, &numbered(text))?;
+        if live.statements.len() >= limits::STATEMENT_CACHE {
+            live.statements.clear();
+        }
+        live.statements.insert(text.into(), statement.clone());
+        Ok(statement)
+    }
+
+    fn prepare(&self, live: &mut Live, text: &str) -> Result<Statement, StoreError> {
+        let before = self.take_before(live);
+        let apart = self.apart && self.is_open();
+        let Live { driver, client, .. } = live;
+        Ok(drive(self.runtime()?, driver, async {
+            if let Some(before) = before {
+                client.batch_execute(&before).await?;
+            }
+            if !apart {
+                return client.prepare(text).await;
+            }
+            // Reading a statement locks its tables already.
+            let begun = client.batch_execute("SAVEPOINT question");
+            let undone = client.batch_execute("ROLLBACK TO question; RELEASE question");
+            let (begun, prepared, undone) = join3(begun, client.prepare(text), undone).await;
+            begun.and(prepared).and_then(|one| undone.map(|()| one))
+        })?)
+    }
+
+    fn rows<'v>(
+        &self,
+        text: &str,
+        cells: impl Iterator<Item = Cell<'v>>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.check_time()?;
+        let mut live = self.live.borrow_mut();
+        let statement = self.prepared(&mut live, text)?;
+        let before = self.take_before(&mut live);
+        let args: Vec<Argument<'_>> = cells.map(Argument).collect();
+        let apart = self.apart && self.is_open();
+        let Live { driver, client, .. } = &mut *live;
+        let found: Result<Vec<Row>, Failure> = drive(self.runtime()?, driver, async {
+            let question = async {
+                let rows = client.query_raw(&statement, args).await?;
+                rows.try_collect().await
+            };
+            let asked = async {
+                if !apart {
+                    return question.await;
+                }
+                let begun = client.batch_execute("SAVEPOINT question");
+                let undone = client.batch_execute("ROLLBACK TO question; RELEASE question");
+                let (begun, found, undone) = join3(begun, question, undone).await;
+                begun.and(found).and_then(|rows| undone.map(|()| rows))
+            };
+            match before {
+                None => asked.await,
+                Some(before) => {
+                    let (begun, found) = join(client.batch_execute(&before), asked).await;
+                    begun.and(found)
+                }
+            }
+        });
+        Ok(found?)
+    }
+
+    /// Runs a statement of ours that gives no rows; how many rows it changed.
+    pub(in crate::store) fn run_with<'v>(
+        &self,
+        text: &str,
+        cells: impl Iterator<Item = Cell<'v>>,
+    ) -> Result<usize, StoreError> {
+        self.check_time()?;
+        let mut live = self.live.borrow_mut();
+        let statement = self.prepared(&mut live, text)?;
+        let before = self.take_before(&mut live);
+        let args: Vec<Argument<'_>> = cells.map(Argument).collect();
+        let Live { driver, client, .. } = &mut *live;
+        let changed: Result<u64, Failure> = drive(self.runtime()?, driver, async {
+            let done = client.execute_raw(&statement, args);
+            match before {
+                None => done.await,
+                Some(before) => {
+                    let (begun, done) = join(client.batch_execute(&before), done).await;
+                    begun.and(done)
+                }
+            }
+        });
+        Ok(usize::try_from(changed?).unwrap_or(usize::MAX))
+    }
+
+    /// Runs one statement as it stands, without arguments; how many rows it changed.
+    pub(super) fn execute(&self, text: &str) -> Result<usize, StoreError> {
+        let mut live = self.live.borrow_mut();
+        let statement = self.prepare(&mut live, text)?;
+        let Live { driver, client, .. } = &mut *live;
+        let nothing: [Argument<'_>; 0] = [];
+        let changed = drive(
+            self.runtime()?,
+            driver,
+            client.execute_raw(&statement, nothing),
+        );
+        Ok(usize::try_from(changed?).unwrap_or(usize::MAX))
+    }
+
+    /// As [`Session::run_with`].
+    pub(in crate::store) fn run(&self, sql: &Sql) -> Result<usize, StoreError> {
+        let cells = sql.args().iter().map(|value| value.as_cell());
+        self.run_with(sql.text(), cells)
+    }
+
+    /// Gives each row of a statement of ours to `each`. They are all read first, since `each` may ask for more.
+    pub(in crate::store) fn query_rows(
+        &self,
+        sql: &Sql,
+        each: &mut dyn FnMut(&dyn Columns),
+    ) -> Result<(), StoreError> {
+        let cells = sql.args().iter().map(|value| value.as_cell());
+        for row in self.rows(sql.text(), cells)? {
+            each(&RowCells(&row));
+        }
+        Ok(())
+    }
+
+    /// What `map` makes of the first row of a statement of ours.
+    pub(in crate::store) fn query_one<T>(
+        &self,
+        sql: &Sql,
+        map: impl FnOnce(&dyn Columns) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        let cells = sql.args().iter().map(|value| value.as_cell());
+        let rows = self.rows(sql.text(), cells)?;
+        Ok(rows.first().map(|row| map(&RowCells(row))))
+    }
+
+    /// Names and types of the columns of `text`, which is not run.
+    pub(super) fn describe(
+        &self,
+        text: &str,
+    ) -> Result<Vec<(String, tokio_postgres::types::Type)>, StoreError> {
+        let mut live = self.live.borrow_mut();
+        let statement = self.prepare(&mut live, text)?;
+        let columns = statement.columns().iter();
+        Ok(columns
+            .map(|column| (column.name().to_owned(), column.type_().clone()))
+            .collect())
+    }
+
+    /// Waits for a notification, no longer than `most`; the process that sent the last one.
+    pub(super) fn notified(&self, most: Duration) -> Result<Option<i32>, StoreError> {
+        let mut live = self.live.borrow_mut();
+        if let Ok(process) = live.notices.try_recv() {
+            return Ok(Some(process));
+        }
+        let Live {
+            driver,
+            notices,
+            client,
+            ..
+        } = &mut *live;
+        let told = wait(self.runtime()?, async {
+            let mut late = pin!(tokio::time::sleep(most));
+            poll_fn(|context| {
+                let ended = driver.as_mut().poll(context).is_ready();
+                if let Ok(process) = notices.try_recv() {
+                    return Poll::Ready(Some(process));
+                }
+                if ended {
+                    return Poll::Ready(None);
+                }
+                late.as_mut().poll(context).map(|()| None)
+            })
+            .await
+        });
+        if client.is_closed() {
+            return Err(StoreError::Away("the connection was closed".to_owned()));
+        }
+        Ok(told)
+    }
+
+    /// The number of the server's process that serves this connection.
+    pub(super) fn process(&self) -> Result<i32, StoreError> {
+        let rows = self.simple("SELECT pg_backend_pid()")?;
+        let text = rows.first().and_then(|row| row.first()?.as_deref());
+        Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Moves a connection to its end, passing notifications on.
+pub(super) fn driver<S, T>(
+    mut connection: tokio_postgres::Connection<S, T>,
+    told: crossbeam_channel::Sender<i32>,
+) -> Driver
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let mut ended = false;
+    poll_fn(move |context| {
+        while !ended {
+            match connection.poll_message(context) {
+                Poll::Ready(Some(Ok(AsyncMessage::Notification(notice)))) => {
+                    // One that waits is enough to look.
+                    told.try_send(notice.process_id()).ok();
+                }
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(%error, "a connection to the database ended");
+                    ended = true;
+                }
+                Poll::Ready(None) => ended = true,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    })
+    .boxed()
+}
+
+/// The text with `$1`, `$2` for its question marks. No name of ours holds one, and no literal.
+fn numbered(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for (number, part) in text.split('?').enumerate() {
+        if number > 0 {
+            out.push('$');
+            out.push_str(&number.to_string());
+        }
+        out.push_str(part);
+    }
+    out
+}
