@@ -306,7 +306,7 @@ impl<'a> Writer<'a> {
                 self.item_id(number);
                 self.sql.push(" FROM ");
                 self.table(join, number);
-                self.sql.push(" JOIN ");
+                self.sql.push_either(" JOIN ", " CROSS JOIN ");
                 self.items(number, |writer| writer.joined_column(number, column));
                 self.where_inner(&inside, inner);
             }

@@ -185,6 +185,11 @@ fn empty_posts(rows: &[Vec<Value>]) -> World {
     world
 }
 
+/// A list that no field makes, and the places of fields that are lists.
+const ODD_LIST: &str = "[1, 2.0,null,true]";
+const TAGS: usize = 6;
+const CATS: usize = 8;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
@@ -203,8 +208,13 @@ proptest! {
                 world.select(&posts, Some(&filter), None, &call, Root::Table("r"), dialect)
             };
             let stored = by(Dialect::Sqlite);
-            // Whole numbers of PostgreSQL end where doubles do.
-            if rows.iter().all(|row| row[1] != Value::Int(i64::MAX)) {
+            // Whole numbers of PostgreSQL end where doubles do, and its lists hold text, as every field of lists makes
+            // them: only a foreign tool can put numbers there.
+            let of_text = |cell: &Value| cell.text_or_empty() != ODD_LIST;
+            let same_there = |row: &Vec<Value>| {
+                row[1] != Value::Int(i64::MAX) && of_text(&row[TAGS]) && of_text(&row[CATS])
+            };
+            if rows.iter().all(same_there) {
                 prop_assert_eq!(&stored, &by(Dialect::Postgres), "{}", expression);
             }
             for record in world.all(&posts) {
