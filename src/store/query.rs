@@ -129,7 +129,8 @@ impl<'a> Select<'a> {
         let mut sql = Sql::new(dialect);
         sql.push("SELECT count(*) FROM (SELECT 1");
         self.push_from(&mut sql);
-        sql.push(" LIMIT ").arg(bounded(most)).push(")");
+        sql.push(" LIMIT ").arg(bounded(most));
+        sql.push_either(")", ") AS \"__n\"");
         sql
     }
 
