@@ -6,7 +6,7 @@ SHELL := /bin/bash
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 ARGS ?=
 
-.PHONY: help run chat todo build dashboard setup test fmt clippy unit unit-postgres ui-check sdk sdk-js e2e million release
+.PHONY: help run chat todo build dashboard setup test fmt clippy unit unit-postgres ui-check sdk sdk-js e2e million release bench soak faults fuzz calls
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,3 +67,20 @@ e2e: unit ## The dashboard in a real headless Chromium against the real binary
 
 million: build ## A million rows in the dashboard, and how long scrolling keeps the browser busy
 	cd admin-ui && BURROW_BIN=$(CURDIR)/target/release/burrow BURROW_MILLION=1000000 npx vitest run --project e2e tests/e2e/million.e2e.ts
+
+bench: build ## Burrow beside PocketBase and the floor (docs/benchmarks.md); ARGS="--pairs 3 --only list"
+	command -v wrk >/dev/null || scripts/setup-bench.sh
+	benches/bench.py $(ARGS)
+	cargo bench --bench durable
+
+soak: build ## Half an hour of load and abuse, and a full disk; ARGS="--minutes 5"
+	benches/soak.py $(ARGS)
+
+faults: ## A hundred kills and a hundred power cuts in the middle of each kind of write
+	BURROW_FAULTS=100 cargo test --test it faults -- --nocapture
+
+fuzz: ## A million inputs for each parser, without a fuzzing engine
+	BURROW_FUZZ=1000000 cargo test --release --test it fuzzing -- --nocapture
+
+calls: ## Fifty thousand random calls beside a model of the server
+	BURROW_CALLS=50000 cargo test --test it stateful -- --nocapture

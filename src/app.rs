@@ -91,7 +91,7 @@ impl App {
         let settings = settings(&config, &store).await?;
         let logs = Logs::start(store.logs().clone(), settings.clone(), clock.clone());
         let limiter = Limiter::new(settings.clone());
-        let files = Files::new(&config.dir);
+        let files = Files::new(&config.dir, config.durable);
         if access == Access::Alone {
             files.sweep(&store).await?;
         }

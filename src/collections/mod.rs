@@ -1,6 +1,7 @@
 //! Collections as superusers manage them: list, view, create, update, delete, truncate, import. Every change is one
 //! transaction with the rows that it moves.
 
+mod describe;
 mod dry_run;
 mod error;
 mod exposure;

@@ -195,11 +195,13 @@ fn read(file: File, size: u64) -> io::Result<Bytes> {
 #[derive(Clone, Debug)]
 pub(super) struct Local {
     root: PathBuf,
+    /// Whether what is stored is on the disk, and not only with the operating system, when that is told.
+    durable: bool,
 }
 
 impl Local {
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root }
+    pub(super) fn new(root: PathBuf, durable: bool) -> Self {
+        Self { root, durable }
     }
 
     /// Stores an upload under `key`.
@@ -234,17 +236,33 @@ impl Local {
             let mut file = File::create_new(&part)?;
             let digest = fill(&mut file)?.finalize();
             file.flush()?;
-            fs::write(
-                with_suffix(&path, ATTRS),
-                attrs(mime, original_name, &BASE64_STANDARD.encode(digest)),
-            )?;
-            fs::rename(&part, &path)
+            let beside = with_suffix(&path, ATTRS);
+            let known = attrs(mime, original_name, &BASE64_STANDARD.encode(digest));
+            fs::write(&beside, known)?;
+            if self.durable {
+                file.sync_all()?;
+                File::open(&beside)?.sync_all()?;
+            }
+            fs::rename(&part, &path)?;
+            if self.durable {
+                self.sync_folders(&path)?;
+            }
+            Ok(())
         })();
         if written.is_err() {
             // The error is what counts; a part that stays behind is nobody's blob.
             fs::remove_file(&part).ok();
         }
         written
+    }
+
+    /// Makes the names on the way to `path` durable, as far up as they may be new.
+    fn sync_folders(&self, path: &Path) -> io::Result<()> {
+        let folders = path.ancestors().skip(1);
+        for folder in folders.take_while(|folder| folder.starts_with(&self.root)) {
+            sync_folder(folder)?;
+        }
+        self.root.parent().map_or(Ok(()), sync_folder)
     }
 
     /// Opens the blob under `key`; `NotFound` when there is none.
@@ -281,6 +299,14 @@ impl Local {
             None => Ok(()),
         }
     }
+}
+
+/// Makes the names in a folder durable. Only Unix opens folders as files; elsewhere they are with their files.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn gone(result: io::Result<()>) -> io::Result<()> {
@@ -362,7 +388,7 @@ mod tests {
     #[test]
     fn a_blob_is_kept_with_its_side_file_until_it_is_deleted() {
         let root = std::env::temp_dir().join(format!("burrow-local-{}", id::record_id()));
-        let local = Local::new(root.clone());
+        let local = Local::new(root.clone(), true);
         let key = RecordKey::new("c", "r").unwrap().blob("a_1.txt").unwrap();
         let upload = Upload::from_bytes("A.txt", "hello");
 

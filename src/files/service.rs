@@ -35,12 +35,13 @@ struct Inner {
 }
 
 impl Files {
-    /// The files of the data directory `dir`. Nothing is made until something is stored.
+    /// The files of the data directory `dir`. Nothing is made until something is stored. Where it is `durable`, a blob is
+    /// on the disk when it counts as stored.
     #[must_use]
-    pub fn new(dir: &Path) -> Self {
+    pub fn new(dir: &Path, durable: bool) -> Self {
         let own = dir.join(".burrow");
         Self(Arc::new(Inner {
-            local: Local::new(dir.join("storage")),
+            local: Local::new(dir.join("storage"), durable),
             spool: own.join("tmp"),
             notes: own.join("pending"),
             removing: AtomicUsize::new(0),

@@ -24,6 +24,7 @@ mod layer;
 mod lenient;
 mod logs;
 mod metrics;
+mod openapi;
 mod passkey;
 mod password;
 mod plain;
@@ -124,6 +125,7 @@ fn routes(app: App) -> Router {
         .route("/api/logs/stats", get(logs::stats))
         .route("/api/logs/{id}", get(logs::view))
         .route("/api/metrics", get(metrics::view))
+        .route("/api/openapi.json", get(openapi::view))
         .route("/api/crons", get(crons::list))
         .route("/api/crons/{id}", post(crons::run))
         .route("/api/sql", post(console::run))

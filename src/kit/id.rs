@@ -25,24 +25,20 @@ pub fn record_id() -> CompactString {
 /// # Panics
 /// When the operating system has no randomness to give: nothing safe can be done then.
 #[must_use]
-#[expect(
-    clippy::expect_used,
-    reason = "without randomness there are no safe ids or secrets"
-)]
 pub fn random(len: usize, alphabet: &[u8]) -> CompactString {
     // Bytes past the last whole multiple of the alphabet are thrown away, so that every letter is equally likely.
     let fair = 256 - 256 % alphabet.len();
     let mut out = CompactString::with_capacity(len);
-    let mut pool = [0_u8; 64];
-    while out.len() < len {
-        getrandom::fill(&mut pool).expect("the operating system gives randomness");
-        for byte in pool {
-            let index = usize::from(byte);
-            if index < fair && out.len() < len {
-                out.push(char::from(alphabet[index % alphabet.len()]));
+    POOL.with_borrow_mut(|pool| {
+        while out.len() < len {
+            for byte in pool.take() {
+                let index = usize::from(byte);
+                if index < fair && out.len() < len {
+                    out.push(char::from(alphabet[index % alphabet.len()]));
+                }
             }
         }
-    }
+    });
     out
 }
 
@@ -59,7 +55,7 @@ thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL_BYTES], used: POOL_BYTES }) };
 }
 
-/// Bytes that are fetched from the operating system at a time: a generated id asks for many small numbers.
+/// Bytes that are fetched from the operating system at a time: each asking is a system call.
 const POOL_BYTES: usize = 512;
 
 struct Pool {

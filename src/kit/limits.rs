@@ -265,6 +265,11 @@ pub const CASCADE_SHARED_MAX: usize = 500;
 pub const TRUNCATE_STEP: u64 = 500;
 /// Seconds to wait for another process that holds the database's lock (contract-auth 8.2).
 pub const LOCK_WAIT_SECS_MAX: u64 = 10;
+/// Microseconds that a commit group waits for members where each COMMIT waits for the disk; unseen beside a sync.
+pub const WRITE_LINGER_MICROS_MAX: u64 = 300;
+/// Bytes of a transaction's frames that are written to the write-ahead log at once; a longer one is written in parts. SQLite's
+/// own layer takes no more than 128 KiB at a time.
+pub const WAL_HELD_BYTES_MAX: usize = 96 << 10;
 /// Bytes that SQLite may hold for all connections together before it reuses pages instead of asking for more.
 pub const SQLITE_HEAP_BYTES: i64 = 64 << 20;
 /// Bytes of the write-ahead log file kept after a checkpoint (contract-auth 8.2).

@@ -10,7 +10,7 @@ pub mod logs;
 pub mod metrics;
 pub mod settings;
 
-pub use backup::Backups;
+pub use backup::{ArchiveError, Backups, extract_archive};
 pub use error::Error;
 pub use limiter::{Limiter, Standing};
 pub use logs::Logs;

@@ -33,5 +33,7 @@ pub use logs::{LogEntry, LogTx, Logs};
 pub use query::{After, Page, Referring, Select};
 pub use read::ReadTx;
 pub use snapshot::Snapshot;
-pub use sqlite::{Examined, TableCopy, check_database, examine, raw_text};
+pub use sqlite::{
+    Disk, Examined, Raw, Refused, TableCopy, check_database, examine, put_below, raw_text,
+};
 pub use write::WriteTx;

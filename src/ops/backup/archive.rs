@@ -17,7 +17,7 @@ const STORAGE: &str = "storage";
 
 /// Why an archive cannot be put in the place of the directory's state.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ArchiveError {
+pub enum ArchiveError {
     /// It is none, or it is cut off.
     #[error("the archive cannot be read: {0}")]
     Zip(#[from] zip::result::ZipError),
@@ -104,7 +104,10 @@ fn add(
 
 /// Lays the content of an archive into the empty folder `into`, and makes it last. Nothing is written anywhere else, and
 /// no more than the archive says of itself.
-pub(super) fn extract(archive: File, into: &Path) -> Result<(), ArchiveError> {
+///
+/// # Errors
+/// [`ArchiveError`]; what was laid out until then stays in `into`.
+pub fn extract(archive: File, into: &Path) -> Result<(), ArchiveError> {
     let mut zip = ZipArchive::new(BufReader::new(archive))?;
     let entries = zip.len();
     let mut total = 0_u64;

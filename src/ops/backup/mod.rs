@@ -4,4 +4,5 @@ mod archive;
 mod name;
 mod service;
 
+pub use archive::{ArchiveError, extract as extract_archive};
 pub use service::Backups;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{console, functions};
+use super::{console, functions, vfs};
 use crate::kit::limits;
 use crate::store::StoreError;
 
@@ -130,8 +130,11 @@ impl Link {
             }
             Role::Reader | Role::Checkpoint => OpenFlags::SQLITE_OPEN_READ_WRITE,
         };
-        let mut connection =
-            Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = match vfs::name() {
+            Some(layer) => Connection::open_with_flags_and_vfs(path, flags, layer)?,
+            None => Connection::open_with_flags(path, flags)?,
+        };
         connection.busy_timeout(Duration::from_secs(limits::LOCK_WAIT_SECS_MAX))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "journal_size_limit", limits::WAL_BYTES_KEPT)?;

@@ -14,6 +14,7 @@ mod readers;
 mod row;
 mod schema_rows;
 mod snapshot;
+mod vfs;
 pub(super) mod view;
 mod writer;
 
@@ -26,6 +27,7 @@ pub(super) use open::Database;
 pub(super) use row::{query_one, query_rows, run, run_with};
 pub(super) use schema_rows::load as load_schema;
 pub(super) use snapshot::Held;
+pub use vfs::{Disk, Raw, Refused, put_below};
 
 #[cfg(test)]
 mod tests;

@@ -76,7 +76,7 @@ impl Database {
             waiting: Mutex::default(),
         });
         let (jobs, queue) = bounded(limits::WRITE_QUEUE_MAX);
-        let writer = Writer::new(link, queue.clone(), Arc::clone(&shared))?;
+        let writer = Writer::new(link, queue.clone(), Arc::clone(&shared), options.durable)?;
         let desk = Arc::new(Desk::new(Some(writer)));
         let its_desk = Arc::clone(&desk);
         let writer = std::thread::Builder::new()

@@ -84,6 +84,10 @@ pub(super) struct Writer {
     log_bytes: u64,
     /// Whether the last step of trimming found something, so that more may be there.
     trimming: bool,
+    /// Whether a COMMIT waits for the disk.
+    durable: bool,
+    /// Members of the last group.
+    last_group: usize,
 }
 
 impl Writer {
@@ -91,6 +95,7 @@ impl Writer {
         link: Link,
         jobs: Receiver<Job>,
         shared: Arc<Shared>,
+        durable: bool,
     ) -> Result<Self, StoreError> {
         let next = log::last_position(&link.connection)? + 1;
         let log_bytes = log::estimate_bytes(&link.connection)?;
@@ -104,6 +109,8 @@ impl Writer {
             untrimmed: 0,
             log_bytes,
             trimming: true,
+            durable,
+            last_group: 0,
         };
         writer.data_version = writer.read_data_version()?;
         Ok(writer)
@@ -142,7 +149,7 @@ impl Writer {
 
     /// Runs `member` and those waiting behind it in one transaction; gives back the job that could not join them.
     fn group(&mut self, member: Box<dyn Member>, since: Instant) -> Option<Job> {
-        if self.jobs.is_empty() {
+        if self.jobs.is_empty() && !(self.durable && self.last_group > 1) {
             // Nobody to share with: a savepoint would be wasted.
             self.alone(member, since, None);
             return None;
@@ -157,6 +164,7 @@ impl Writer {
             return None;
         }
         let mut members = 0;
+        let mut patience = self.patience();
         while let Some((member, since)) = waiting.take() {
             self.join(&mut group, member, since);
             if self.link.connection.is_autocommit() {
@@ -165,7 +173,7 @@ impl Writer {
             }
             members += 1;
             if members < limits::WRITE_GROUP_MAX {
-                let next = self.jobs.try_recv();
+                let next = self.next(members, &mut patience);
                 if let Ok(job) = &next {
                     self.shared.begun(job);
                 }
@@ -176,8 +184,33 @@ impl Writer {
                 }
             }
         }
+        self.last_group = members;
         self.commit(group);
         left_over
+    }
+
+    /// How long a group may wait for members that have not come yet. Only where its COMMIT waits for the disk: those of the
+    /// last group come back a moment after their answers, and would else wait for a sync of their own.
+    fn patience(&self) -> Duration {
+        if self.durable {
+            Duration::from_micros(limits::WRITE_LINGER_MICROS_MAX)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// What comes next for a group of so many members.
+    fn next(&self, members: usize, patience: &mut Duration) -> Result<Job, RecvTimeoutError> {
+        if let Ok(job) = self.jobs.try_recv() {
+            return Ok(job);
+        }
+        if patience.is_zero() || members >= self.last_group {
+            return Err(RecvTimeoutError::Timeout);
+        }
+        let begun = Instant::now();
+        let next = self.jobs.recv_timeout(*patience);
+        *patience = patience.saturating_sub(begun.elapsed());
+        next
     }
 
     /// Runs one member of a group inside its savepoint.
