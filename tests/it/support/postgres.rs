@@ -37,7 +37,8 @@ as "$BIN/postgres" -D "$ROOT/data" -p "$PORT" -c listen_addresses=127.0.0.1 -c u
   -c autovacuum=off -c max_wal_size=256MB -c jit=off >"$ROOT/postgres.log" 2>&1 &
 server=$!
 cat >/dev/null
-kill -INT $server 2>/dev/null || true
+# Not the shell that waits for it: that one hears no interruption.
+kill -QUIT "$(head -n 1 "$ROOT/data/postmaster.pid")" 2>/dev/null || true
 wait $server 2>/dev/null || true
 rm -rf "$ROOT"
 "#;
