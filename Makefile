@@ -44,7 +44,7 @@ unit: dashboard ## Unit, table and integration tests of the server
 
 # What is about the directory's files, backups or SQLite's own SQL does not apply.
 POSTGRES_TESTS := account:: authenticator:: batch:: cascade:: expand:: oauth2:: realtime::channels realtime::fidelity \
-	realtime::hostile realtime::limits realtime::live realtime::named realtime::siege realtime::sight realtime::streams \
+	realtime::hostile realtime::limits realtime::live realtime::siege realtime::sight realtime::streams \
 	records:: rules:: settings:: --skip security::
 
 unit-postgres: unit ## Those integration tests that apply again, on a real PostgreSQL
