@@ -424,10 +424,17 @@ test('rich text, a map and files in one form', async () => {
     { type: 'file', name: 'pics', maxSelect: 5 },
   ]);
   await story('rich', v, async () => {
+    // The editor comes late: until then there is nothing to type into that would be taken away.
+    let come = () => {};
+    const late = new Promise<void>((done) => (come = done));
+    await page.route('**/assets/RichText-*.js', (r) => late.then(() => r.continue()));
     await signIn(page, burrow, '#/data/rich?new=1');
     const form = page.getByRole('complementary');
     await form.getByLabel('title').fill('Rich');
     const body = form.getByRole('textbox', { name: 'body' });
+    await form.locator('[data-field=body]').getByRole('status', { name: 'Loading' }).waitFor();
+    expect(await body.count()).toBe(0);
+    come();
     await body.click();
     await page.keyboard.type('Hello ');
     await page.keyboard.press('Control+b');
