@@ -253,11 +253,28 @@ test('a long piece of work is stopped on its way, and what was done is taken bac
     const panel = page.getByRole('complementary');
     await panel.getByLabel('Field to set').selectOption('rank');
     await panel.getByRole('spinbutton', { name: 'rank' }).fill('500');
-    await panel.getByRole('button', { name: 'Set in 20,000 records' }).click();
     const work = page.getByRole('group', { name: 'Progress' });
-    await work.getByRole('progressbar').waitFor();
-    await work.getByText(/^Editing: [1-9][\d,]* of 20,000$/).waitFor();
-    await work.getByRole('button', { name: 'Stop' }).dispatchEvent('click');
+    // Pressed by the page itself, at the first number it shows: nobody outside is quick enough for sure.
+    const pressed = page.evaluate(
+      () =>
+        new Promise<boolean>((done) => {
+          const look = new MutationObserver(() => {
+            const bar = document.querySelector('[role=group][aria-label=Progress]');
+            if (
+              !bar ||
+              !/^Editing: [1-9][\d,]* of 20,000$/.test(bar.querySelector('[role=status]')?.textContent ?? '')
+            )
+              return;
+            look.disconnect();
+            const stop = [...bar.querySelectorAll('button')].find((b) => b.textContent?.trim() === 'Stop');
+            stop?.click();
+            done(bar.querySelector('progress') !== null && stop !== undefined);
+          });
+          look.observe(document.body, { subtree: true, childList: true, characterData: true });
+        }),
+    );
+    await panel.getByRole('button', { name: 'Set in 20,000 records' }).click();
+    expect(await pressed).toBe(true);
     await work.getByText(/edited, stopped$/).waitFor({ timeout: 60_000 });
     const partly = await total('long', 'rank = 500');
     expect(partly).toBeGreaterThan(0);
