@@ -5,7 +5,7 @@ use std::num::NonZero;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 use tokio::sync::oneshot;
 
 use crate::kit::limits::{
@@ -18,6 +18,9 @@ const LANES: u32 = 1;
 const VERSION: Version = Version::V0x13;
 /// Allocations past 32 MiB are never kept by the C library's allocator.
 const UNKEPT_KIB: usize = 33 << 10;
+/// Added to the niceness of the threads that hash: who only reads goes first when the processor is short.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 /// bcrypt reads no further; a longer password was never hashed by it.
 const BCRYPT_PASSWORD_BYTES_MAX: usize = 72;
 const BCRYPT_COST: u32 = 10;
@@ -54,19 +57,107 @@ pub enum HashError {
 /// # Errors
 /// When the hashing library refuses, for instance without memory.
 pub fn hash(scheme: Scheme, password: &str) -> Result<String, HashError> {
-    match scheme {
-        Scheme::Bcrypt if password.len() <= BCRYPT_PASSWORD_BYTES_MAX => {
-            bcrypt::hash(password, BCRYPT_COST).map_err(|_| HashError::Failed)
+    Hasher::default().hash(scheme, password)
+}
+
+/// Whether `hash` is of `password`. A hash that cannot be read, or that would take absurdly long, is of none.
+#[must_use]
+pub fn verify(hash: &str, password: &str) -> bool {
+    Hasher::default().verify(hash, password)
+}
+
+/// What hashes, with the memory that argon2id works in. To get it from the system and give it back costs a fifth of a
+/// hash, so it is kept from one to the next until [`Hasher::rest`].
+#[derive(Default)]
+struct Hasher {
+    memory: Vec<Block>,
+}
+
+impl Hasher {
+    /// Gives the memory back.
+    fn rest(&mut self) {
+        self.memory = Vec::new();
+    }
+
+    fn hash(&mut self, scheme: Scheme, password: &str) -> Result<String, HashError> {
+        match scheme {
+            Scheme::Bcrypt if password.len() <= BCRYPT_PASSWORD_BYTES_MAX => {
+                bcrypt::hash(password, BCRYPT_COST).map_err(|_| HashError::Failed)
+            }
+            Scheme::Bcrypt | Scheme::Argon2id => {
+                let params = Params::new(MEMORY_KIB, ROUNDS, LANES, None);
+                let salt = crate::kit::id::random_bytes::<16>();
+                params
+                    .ok()
+                    .and_then(|params| self.argon2id(params, &salt, password))
+                    .map(|hash| hash.to_string())
+                    .ok_or(HashError::Failed)
+            }
         }
-        Scheme::Bcrypt | Scheme::Argon2id => {
-            let params = Params::new(MEMORY_KIB, ROUNDS, LANES, None);
-            let salt = crate::kit::id::random_bytes::<16>();
-            params
-                .ok()
-                .and_then(|params| argon2id(params, &salt, password))
-                .map(|hash| hash.to_string())
-                .ok_or(HashError::Failed)
+    }
+
+    fn verify(&mut self, hash: &str, password: &str) -> bool {
+        // Nothing so long was ever hashed, and hashing it would take its time.
+        if password.len() as u64 > PASSWORD_BYTES_MAX {
+            return false;
         }
+        if hash.starts_with("$2") {
+            return verify_bcrypt(hash, password);
+        }
+        let Ok(parsed) = PasswordHash::new(hash) else {
+            return false;
+        };
+        let Ok(params) = Params::try_from(&parsed) else {
+            return false;
+        };
+        if params.m_cost() > ARGON2_MEMORY_KIB_MAX
+            || params.t_cost().saturating_mul(params.p_cost()) > ARGON2_ROUNDS_MAX
+        {
+            return false;
+        }
+        // Only what we make: other variants of argon2 were never written by anybody who kept this table.
+        let is_ours =
+            parsed.algorithm.as_str() == "argon2id" && parsed.version == Some(VERSION.into());
+        let (true, Some(salt), Some(expected)) = (is_ours, &parsed.salt, &parsed.hash) else {
+            return false;
+        };
+        // Comparing outputs takes the same time for all of them.
+        self.argon2id(params, salt, password)
+            .and_then(|made| made.hash)
+            .is_some_and(|made| made == *expected)
+    }
+
+    /// The hash of `password`; `None` when the parameters or the salt cannot be used.
+    fn argon2id(&mut self, params: Params, salt: &[u8], password: &str) -> Option<PasswordHash> {
+        let mut output = [0; Output::MAX_LENGTH];
+        let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+        let output = output.get_mut(..length)?;
+        let texts = ParamsString::try_from(&params).ok()?;
+        let blocks = params.block_count();
+        let memory = self.room(blocks)?;
+        Argon2::new(Algorithm::Argon2id, VERSION, params)
+            .hash_password_into_with_memory(password.as_bytes(), salt, output, memory)
+            .ok()?;
+        Some(PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(VERSION.into()),
+            params: texts,
+            salt: Some(Salt::new(salt).ok()?),
+            hash: Some(Output::new(output).ok()?),
+        })
+    }
+
+    /// Memory of `blocks` blocks; what was in them before does not matter.
+    fn room(&mut self, blocks: usize) -> Option<&mut [Block]> {
+        if self.memory.len() < blocks {
+            // Room for more than is used, and never touched: allocators keep what they freed once and hand it out
+            // again, but give blocks of this size straight back to the system. A server that is idle should not hold
+            // 19 MiB a thread.
+            self.memory = Vec::new();
+            self.memory.try_reserve_exact(blocks.max(UNKEPT_KIB)).ok()?;
+            self.memory.resize(blocks, Block::new());
+        }
+        self.memory.get_mut(..blocks)
     }
 }
 
@@ -74,38 +165,6 @@ pub fn hash(scheme: Scheme, password: &str) -> Result<String, HashError> {
 #[must_use]
 pub fn random() -> String {
     crate::kit::id::random(RANDOM_PASSWORD_CHARS, crate::kit::id::ALNUM).into()
-}
-
-/// Whether `hash` is of `password`. A hash that cannot be read, or that would take absurdly long, is of none.
-#[must_use]
-pub fn verify(hash: &str, password: &str) -> bool {
-    // Nothing so long was ever hashed, and hashing it would take its time.
-    if password.len() as u64 > PASSWORD_BYTES_MAX {
-        return false;
-    }
-    if hash.starts_with("$2") {
-        return verify_bcrypt(hash, password);
-    }
-    let Ok(parsed) = PasswordHash::new(hash) else {
-        return false;
-    };
-    let Ok(params) = Params::try_from(&parsed) else {
-        return false;
-    };
-    if params.m_cost() > ARGON2_MEMORY_KIB_MAX
-        || params.t_cost().saturating_mul(params.p_cost()) > ARGON2_ROUNDS_MAX
-    {
-        return false;
-    }
-    // Only what we make: other variants of argon2 were never written by anybody who kept this table.
-    let is_ours = parsed.algorithm.as_str() == "argon2id" && parsed.version == Some(VERSION.into());
-    let (true, Some(salt), Some(expected)) = (is_ours, &parsed.salt, &parsed.hash) else {
-        return false;
-    };
-    // Comparing outputs takes the same time for all of them.
-    argon2id(params, salt, password)
-        .and_then(|made| made.hash)
-        .is_some_and(|made| made == *expected)
 }
 
 fn verify_bcrypt(hash: &str, password: &str) -> bool {
@@ -133,33 +192,27 @@ pub fn needs_upgrade(scheme: Scheme, hash: &str) -> bool {
         || params.t_cost() < ROUNDS
 }
 
-/// The hash of `password`; `None` when the parameters or the salt cannot be used.
-fn argon2id(params: Params, salt: &[u8], password: &str) -> Option<PasswordHash> {
-    let mut output = [0; Output::MAX_LENGTH];
-    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
-    let output = output.get_mut(..length)?;
-    let texts = ParamsString::try_from(&params).ok()?;
-    let blocks = params.block_count();
-    // Room for more than is used, and never touched: allocators keep what they freed once and hand it out again, but
-    // give blocks of this size straight back to the system. A server that is idle should not hold 19 MiB a thread.
-    let mut memory = Vec::new();
-    memory.try_reserve_exact(blocks.max(UNKEPT_KIB)).ok()?;
-    memory.resize(blocks, Block::new());
-    Argon2::new(Algorithm::Argon2id, VERSION, params)
-        .hash_password_into_with_memory(password.as_bytes(), salt, output, &mut memory)
-        .ok()?;
-    Some(PasswordHash {
-        algorithm: Algorithm::Argon2id.ident(),
-        version: Some(VERSION.into()),
-        params: texts,
-        salt: Some(Salt::new(salt).ok()?),
-        hash: Some(Output::new(output).ok()?),
-    })
+type Job = Box<dyn FnOnce(&mut Hasher) + Send>;
+
+/// Does the jobs until there can be none any more.
+fn work_off(jobs: &Receiver<Job>) {
+    // Of this thread alone, which only Linux knows. One that may not be lowered works at the usual priority.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICENESS);
+    let mut hasher = Hasher::default();
+    loop {
+        let job = jobs.try_recv().or_else(|_| {
+            hasher.rest();
+            jobs.recv()
+        });
+        match job {
+            Ok(job) => job(&mut hasher),
+            Err(_) => return,
+        }
+    }
 }
 
-type Job = Box<dyn FnOnce() + Send>;
-
-/// The hashing pool: one thread less than there are cores, at least one. Cheap to clone; ends with the last clone.
+/// The hashing pool: one thread less than there are cores, at least one, of low priority. Cheap to clone; ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct Passwords {
     scheme: Scheme,
@@ -178,11 +231,7 @@ impl Passwords {
             let jobs = jobs.clone();
             std::thread::Builder::new()
                 .name(format!("password-{n}"))
-                .spawn(move || {
-                    for job in jobs {
-                        job();
-                    }
-                })?;
+                .spawn(move || work_off(&jobs))?;
         }
         Ok(Self { scheme, queue })
     }
@@ -199,7 +248,8 @@ impl Passwords {
     /// [`HashError::Busy`] when too many wait.
     pub async fn hash(&self, password: &str) -> Result<String, HashError> {
         let (scheme, password) = (self.scheme, password.to_owned());
-        self.run(move || hash(scheme, &password)).await?
+        self.run(move |hasher| hasher.hash(scheme, &password))
+            .await?
     }
 
     /// Whether `stored` is a hash of `password`; without one the same time passes and the answer is no.
@@ -210,19 +260,21 @@ impl Passwords {
         let known = stored.is_some_and(|hash| !hash.is_empty());
         let stored = stored.filter(|_| known).unwrap_or(DUMMY).to_owned();
         let password = password.to_owned();
-        let right = self.run(move || verify(&stored, &password)).await?;
+        let right = self
+            .run(move |hasher| hasher.verify(&stored, &password))
+            .await?;
         Ok(right && known)
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Hasher) -> T + Send + 'static,
     ) -> Result<T, HashError> {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move || {
+        let job: Job = Box::new(move |hasher| {
             // Nobody waits any more: the client left while the job was queued.
             if !answer.is_closed() {
-                drop(answer.send(work()));
+                drop(answer.send(work(hasher)));
             }
         });
         self.queue.try_send(job).map_err(|error| match error {
@@ -247,6 +299,25 @@ mod tests {
         assert!(verify(&made, "secret"));
         assert!(!verify(&made, "Secret"));
         assert!(!needs_upgrade(Scheme::Argon2id, &made));
+    }
+
+    #[test]
+    fn memory_of_an_earlier_hash_changes_nothing() {
+        let (first, second) = (
+            hash(Scheme::Argon2id, "first"),
+            hash(Scheme::Argon2id, "second"),
+        );
+        let (first, second) = (first.unwrap(), second.unwrap());
+        let mut hasher = Hasher::default();
+        // Of more memory, and so of more than the next one fills.
+        let large = Params::new(2 * MEMORY_KIB, 1, 2, None).unwrap();
+        assert!(hasher.argon2id(large, &[7; 16], "large").is_some());
+        for _ in 0..2 {
+            assert!(hasher.verify(&first, "first"));
+            assert!(!hasher.verify(&first, "second"));
+            assert!(hasher.verify(&second, "second"));
+            hasher.rest();
+        }
     }
 
     #[test]

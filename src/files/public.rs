@@ -95,6 +95,42 @@ fn open(root: &Path, target: &Path) -> io::Result<Found> {
     }))
 }
 
+/// Whether a file of that path has its content's hash in its name, as build tools (Vite, Rollup, webpack, esbuild) put it
+/// into the folders that they keep for such files: `assets/index-B7xk2_Qz.js`, `static/js/main.8f3ab21c.js`. Elsewhere a
+/// name that only looks like it proves nothing.
+#[must_use]
+pub fn is_named_after_content(path: &str) -> bool {
+    const FOLDERS: [&str; 4] = ["assets", "static", "immutable", "_astro"];
+    let mut segments = path.rsplit('/');
+    let name = segments.next().unwrap_or("");
+    let mut parts: Vec<_> = name.split('.').collect();
+    parts.pop();
+    segments.any(|folder| FOLDERS.contains(&folder)) && parts.into_iter().any(ends_in_hash)
+}
+
+/// Whether a part of a name is a hash, or ends in one behind a dash. A word or a date is none: a hash has hexadecimal
+/// digits of both kinds, or capitals and digits mixed in.
+fn ends_in_hash(part: &str) -> bool {
+    const CHARS_MIN: usize = 8;
+    let Some((before, tail)) = part
+        .len()
+        .checked_sub(CHARS_MIN)
+        .and_then(|at| part.split_at_checked(at))
+    else {
+        return false;
+    };
+    let all = |is: fn(u8) -> bool| tail.bytes().all(is);
+    let hex =
+        all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f')) && !all(|b| b.is_ascii_digit());
+    let mixed = all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        && tail.bytes().skip(1).any(|b| b.is_ascii_uppercase());
+    let set_off = match before.bytes().last() {
+        None | Some(b'-') => true,
+        Some(b) => hex && b.is_ascii_hexdigit(),
+    };
+    (hex || mixed) && set_off && tail.bytes().any(|b| b.is_ascii_digit())
+}
+
 /// The type that a name's extension tells.
 #[must_use]
 pub fn mime_of(path: &Path) -> &'static str {
@@ -145,6 +181,28 @@ pub fn mime_of(path: &Path) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_names_with_a_hash_in_a_build_folder_are_named_after_their_content() {
+        for (path, expected) in [
+            ("/assets/index-B7xk2_Qz.js", true),
+            ("/assets/a-b-c-D3n-x_8Q.css", true),
+            ("/static/js/main.8f3ab21c.js", true),
+            ("/static/js/main.8f3ab21c.chunk.js", true),
+            ("/_app/immutable/entry/start.DQf3kz1_.js", true),
+            ("/assets/index.js", false),
+            ("/assets/my-component.js", false),
+            ("/assets/photo-20240101.jpg", false),
+            ("/assets/logo-Version2.png", false),
+            ("/static/main.8f3ab21c0d9e8f7a6b5c.js", true),
+            ("/index-B7xk2_Qz.js", false),
+            ("/assets/", false),
+            ("/assets/\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}1.js", false),
+            ("/assets/noextension1", false),
+        ] {
+            assert_eq!(is_named_after_content(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn only_plain_segments_are_paths() {

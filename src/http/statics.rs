@@ -10,6 +10,11 @@ use super::files;
 use crate::app::App;
 use crate::files::public::{self, Found};
 
+/// The browser asks each time whether its copy is still good (304): a new version of an app is seen at once.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+/// What is named after its content is never another: a year, as long as caches care.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
 /// Answers a request that no route takes.
 pub(super) async fn fallback(
     State(app): State<App>,
@@ -36,6 +41,9 @@ pub(super) async fn fallback(
         Found::File(blob) => {
             let mut response = Response::new(Body::empty());
             let headers = response.headers_mut();
+            let immutable = public::is_named_after_content(uri.path()) && !is_page(&blob.mime);
+            let cached = if immutable { IMMUTABLE } else { REVALIDATE };
+            headers.insert(header::CACHE_CONTROL, cached);
             if let Ok(mime) = HeaderValue::from_str(&blob.mime) {
                 headers.insert(header::CONTENT_TYPE, mime);
             }
@@ -57,4 +65,9 @@ fn moved(path: &str, query: Option<&str>) -> Option<Response<Body>> {
         .headers_mut()
         .insert(header::LOCATION, HeaderValue::try_from(location).ok()?);
     Some(response)
+}
+
+/// A page may be the fallback, and so stand for any path.
+fn is_page(mime: &str) -> bool {
+    mime.starts_with("text/html")
 }

@@ -24,6 +24,10 @@ pub const BODY_SECS_MAX: u64 = 300;
 pub const WRITE_STALL_SECS_MAX: u64 = 300;
 /// Characters of a request id that a caller brings along; a longer one is replaced.
 pub const REQUEST_ID_CHARS_MAX: usize = 64;
+/// Bytes from which a JSON answer is compressed: below, the time costs more than the bytes on any network but the slowest.
+pub const PACKED_JSON_BYTES_MIN: u64 = 16 << 10;
+/// Bytes from which a text of the public directory is compressed: what fits a packet anyway is not.
+pub const PACKED_TEXT_BYTES_MIN: u64 = 1_400;
 /// Requests that are being answered at a time, streams of events aside; past it 503 with `Retry-After`.
 pub const REQUESTS_AT_ONCE_MAX: usize = 10_000;
 /// Open connections of all kinds; past it new ones are answered 503 and closed.

@@ -1,6 +1,11 @@
 //! Files of the public directory and the dashboard: canonical paths, ranges, and no way out of the directory.
 
-use crate::support::{Request, TestApp};
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+use serde_json::{Value as Json, json};
+
+use crate::support::{Reply, Request, TestApp};
 
 fn with_public() -> TestApp {
     TestApp::configured(|config| {
@@ -121,4 +126,94 @@ fn the_dashboard_answers_even_when_it_was_not_built() {
     );
     assert_eq!(t.guest().get("/Cargo.toml").status, 404);
     t.guest().get("/_/missing.js").is(404, "File not found.");
+}
+
+fn ask(t: &TestApp, path: &str, accept: &str) -> Reply {
+    let request = Request::new("GET", path).header("accept-encoding", accept);
+    t.guest().send(request)
+}
+
+fn unpacked(packed: &Reply) -> String {
+    let mut text = String::new();
+    GzDecoder::new(&packed.body[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    text
+}
+
+#[test]
+fn texts_leave_compressed_to_who_takes_it() {
+    let t = TestApp::configured(|config| {
+        let public = config.dir.parent().unwrap().join("public");
+        std::fs::create_dir_all(public.join("assets")).unwrap();
+        std::fs::write(public.join("index.html"), "<p>hello</p>".repeat(500)).unwrap();
+        std::fs::write(public.join("small.txt"), "hello").unwrap();
+        std::fs::write(public.join("dots.png"), [0; 5_000]).unwrap();
+        std::fs::write(
+            public.join("assets/app-B7xk2_Qz.js"),
+            "let x = 1;".repeat(500),
+        )
+        .unwrap();
+        config.public_dir = Some(public);
+    });
+    let ask = |path: &str, accept: &str| ask(&t, path, accept);
+
+    for (accept, expected) in [
+        ("gzip, deflate, br", "br"),
+        ("gzip", "gzip"),
+        ("br;q=0, gzip;q=0.5", "gzip"),
+        ("", ""),
+        ("identity", ""),
+    ] {
+        let reply = ask("/", accept);
+        assert_eq!(reply.header("content-encoding"), expected, "{accept}");
+        assert!(reply.header("vary").contains("ccept-"), "{accept}");
+        let small = reply.body.len() < 1_000;
+        assert_eq!(
+            small,
+            !expected.is_empty(),
+            "{accept}: {}",
+            reply.body.len()
+        );
+    }
+    assert_eq!(unpacked(&ask("/", "gzip")), "<p>hello</p>".repeat(500));
+
+    // Not what is small, what does not shrink, or parts of a file.
+    assert_eq!(ask("/small.txt", "br").header("content-encoding"), "");
+    assert_eq!(ask("/dots.png", "br").header("content-encoding"), "");
+    let part = Request::new("GET", "/")
+        .header("accept-encoding", "br")
+        .header("range", "bytes=0-3");
+    let part = t.guest().send(part);
+    assert_eq!((part.status, part.text().as_str()), (206, "<p>h"));
+
+    // Files named after their content are kept; pages are asked for again.
+    assert!(
+        ask("/assets/app-B7xk2_Qz.js", "")
+            .header("cache-control")
+            .contains("immutable")
+    );
+    assert_eq!(ask("/", "").header("cache-control"), "no-cache");
+}
+
+#[test]
+fn long_json_leaves_compressed_and_short_does_not() {
+    let t = TestApp::new();
+    let admin = t.superuser();
+    t.collection(
+        &json!({"name": "notes", "type": "base", "fields": [{"type": "text", "name": "body"}]}),
+    );
+    for n in 0..20 {
+        let body = json!({"body": format!("{n} {}", "lorem ipsum ".repeat(100))});
+        admin.create("notes", &body);
+    }
+    let list =
+        Request::new("GET", "/api/collections/notes/records").header("accept-encoding", "gzip");
+    let packed = admin.send(list);
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    let plain = admin.get("/api/collections/notes/records").ok();
+    let list: Json = serde_json::from_str(&unpacked(&packed)).unwrap();
+    assert_eq!(list, plain);
+    let short = Request::new("GET", "/api/health").header("accept-encoding", "gzip");
+    assert_eq!(admin.send(short).header("content-encoding"), "");
 }

@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::headers::{self, Frameable};
 use super::named::Names;
-use super::{clean, cors, limits, log, www};
+use super::{clean, cors, limits, log, packed, www};
 use crate::app::App;
 use crate::auth::{is_key, is_misplaced_key};
 use crate::call::Call;
@@ -78,8 +78,10 @@ async fn handled(app: &App, router: &mut Router, peer: IpAddr, request: Request)
             fault.into_response()
         }
         None => {
+            let accepted = parts.headers.get(header::ACCEPT_ENCODING).cloned();
             parts.extensions.insert(call);
-            routed(router, Request::from_parts(parts, body)).await
+            let response = routed(router, Request::from_parts(parts, body)).await;
+            packed::pack(accepted, response).await
         }
     };
     names.mark(response.headers_mut());

@@ -67,6 +67,7 @@ impl Line {
                 compact_str::CompactString::from(record.id()),
             )
         });
+        let api_key = self.call.actor.key().map(|key| key.id.clone());
         app.logs.request(Request {
             at: self.call.now,
             exec_ms: took.as_secs_f64() * 1000.0,
@@ -80,6 +81,7 @@ impl Line {
             referer: self.referer,
             user_agent: self.call.user_agent,
             auth,
+            api_key,
             user_ip: self.call.client_ip,
             remote_ip: self.call.remote_ip,
             failure: failure.map(|f| (f.message.clone(), f.details.clone())),

@@ -8,6 +8,7 @@ mod headers;
 mod limits;
 mod log;
 mod named;
+mod packed;
 mod www;
 
 pub(super) use around::{is_misplaced, respond};

@@ -49,6 +49,8 @@ pub struct Request {
     pub user_agent: CompactString,
     /// Collection and id of the signed-in record.
     pub auth: Option<(CompactString, CompactString)>,
+    /// Id of the API key that stood for it.
+    pub api_key: Option<CompactString>,
     /// The caller's address, seen through trusted proxies.
     pub user_ip: IpAddr,
     /// Address of the other end of the connection.
@@ -97,7 +99,13 @@ impl Request {
             Some((collection, record)) => (collection.as_str(), record.as_str()),
             None => ("", ""),
         };
-        text(&mut out, "{\"auth\":", collection);
+        match self.api_key.as_ref().filter(|_| settings.log_auth_id) {
+            Some(key) => {
+                text(&mut out, "{\"apiKey\":", key);
+                text(&mut out, ",\"auth\":", collection);
+            }
+            None => text(&mut out, "{\"auth\":", collection),
+        }
         if settings.log_auth_id {
             text(&mut out, ",\"authId\":", record);
         }
@@ -287,6 +295,7 @@ mod tests {
             referer: String::new(),
             user_agent: "ua\"".into(),
             auth: Some(("users".into(), "id1".into())),
+            api_key: None,
             user_ip: ip,
             remote_ip: ip,
             failure: Some(("No.".to_owned(), Json::Null)),
