@@ -20,7 +20,7 @@ const VERSION: Version = Version::V0x13;
 const UNKEPT_KIB: usize = 33 << 10;
 /// Added to the niceness of the threads that hash: who only reads goes first when the processor is short.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 5;
 /// bcrypt reads no further; a longer password was never hashed by it.
 const BCRYPT_PASSWORD_BYTES_MAX: usize = 72;
 const BCRYPT_COST: u32 = 10;

@@ -6,6 +6,7 @@ mod files;
 mod identity;
 mod injection;
 mod load;
+mod operations;
 mod register;
 mod rows;
 mod rules;
