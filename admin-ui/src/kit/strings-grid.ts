@@ -1,11 +1,13 @@
 // The sentences of lists of records and what is done to them. Same manners as strings.ts.
+import { number } from './format';
+
 const n = (count: number, one: string, many = `${one}s`) =>
   `${count.toLocaleString()} ${count === 1 ? one : many}`;
 
 export const grid = {
   moveColumn: 'Drag, or Alt with the arrow keys, to move the column',
   range: (from: number, to: number, total: number | null, about: boolean) =>
-    `${from.toLocaleString()}–${to.toLocaleString()}${total === null ? '' : ` of ${about ? 'about ' : ''}${total.toLocaleString()}`}`,
+    `${number(from)}–${number(to)}${total === null ? '' : ` of ${about ? 'about ' : ''}${number(total)}`}`,
   everything: 'All that match are selected',
   allMatching: (count: string) => `All ${count} that match`,
   undone: 'Taken back.',

@@ -27,6 +27,7 @@ export const text = {
     unsavedText: 'What you typed is not saved yet. Discard it?',
     reset: 'Reset',
     remove: 'Remove',
+    removeOne: (name: string) => `Remove ${name}`,
     required: 'Required',
     search: 'Search',
     saved: (what: string) => `${what} saved.`,

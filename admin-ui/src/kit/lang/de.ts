@@ -29,6 +29,7 @@ export const de = {
       unsavedText: 'Die Eingaben sind noch nicht gespeichert. Verwerfen?',
       reset: 'Zurücksetzen',
       remove: 'Entfernen',
+      removeOne: (name: string) => `${name} entfernen`,
       required: 'Pflichtfeld',
       search: 'Suchen',
       saved: (what: string) => `${what} gespeichert.`,
