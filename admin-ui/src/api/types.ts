@@ -198,6 +198,7 @@ export interface Settings {
   };
   passkeys: { collections: string[]; rpId: string; origins: string[] };
   accounts: { refuseCommonPasswords: string[] };
+  maps?: { tiles: string };
   /** Paths of what the environment of the server decides: it cannot be changed here. */
   fixed?: string[];
 }

@@ -87,6 +87,12 @@ export const settingsRoom = {
     file: 'File of the log at most (bytes)',
     fileHint: 'Beyond it the oldest lines go. 0 is no bound.',
   },
+  maps: {
+    title: 'Maps',
+    tiles: 'Address of map tiles',
+    tilesHint:
+      'Such as https://tiles.example.com/{z}/{x}/{y}.png. That server learns which places are looked at. Empty: the outline that comes with the dashboard. Holds once the page is loaded again.',
+  },
   accounts: {
     title: 'Passwords',
     common: 'Auth collections that refuse common passwords',

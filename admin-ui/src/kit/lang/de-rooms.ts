@@ -359,6 +359,12 @@ export const deRooms = {
       file: 'Datei des Protokolls höchstens (Bytes)',
       fileHint: 'Darüber gehen die ältesten Zeilen. 0 heißt ohne Grenze.',
     },
+    maps: {
+      title: 'Karten',
+      tiles: 'Adresse der Kartenkacheln',
+      tilesHint:
+        'Etwa https://tiles.example.com/{z}/{x}/{y}.png. Jener Server erfährt, welche Orte man ansieht. Leer: der Umriss, der mitkommt. Gilt, sobald die Seite neu geladen ist.',
+    },
     accounts: {
       title: 'Passwörter',
       common: 'Konten-Sammlungen, die verbreitete Passwörter ablehnen',

@@ -148,6 +148,11 @@ export const sections = (): Section[] => [
     inputs: [list('accounts.refuseCommonPasswords', t.accounts.common, t.accounts.commonHint)],
   },
   {
+    id: 'maps',
+    title: t.maps.title,
+    inputs: [line('maps.tiles', t.maps.tiles, t.maps.tilesHint)],
+  },
+  {
     id: 'logs',
     title: s.logs,
     inputs: [
