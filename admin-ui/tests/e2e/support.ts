@@ -60,7 +60,7 @@ export async function until<T>(
   }
 }
 
-export async function start(options: { superuser: boolean }): Promise<Burrow> {
+export async function start(options: { superuser: boolean; env?: Record<string, string> }): Promise<Burrow> {
   const dir = mkdtempSync(join(tmpdir(), 'burrow-e2e-'));
   const data = join(dir, 'data');
   if (options.superuser) {
@@ -77,7 +77,7 @@ export async function start(options: { superuser: boolean }): Promise<Burrow> {
   const serve = async () => {
     const child = spawn(binary, ['serve', '--http', `127.0.0.1:${port}`, '--dir', data], {
       cwd: dir,
-      env: { ...process.env, BROWSER: 'true', PATH: dir },
+      env: { ...process.env, ...options.env, BROWSER: 'true', PATH: dir },
     });
     child.on('error', (error) => (output += error));
     child.stdout.on('data', (chunk) => (output += chunk));
