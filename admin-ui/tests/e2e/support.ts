@@ -253,10 +253,11 @@ export async function accessible(page: Page) {
   expect(found, found.join('\n')).toEqual([]);
 }
 
-/** Runs a story; keeps a picture when it fails. */
+/** Runs a story, and looks at what it ends with by axe; keeps a picture when it fails. */
 export async function story(name: string, v: Visit, run: () => Promise<void>) {
   try {
     await run();
+    for (const page of v.context.pages()) if (page.url().startsWith('http')) await accessible(page);
     expect(v.complaints).toEqual([]);
   } catch (error) {
     const folder = join(root, 'test-results');
