@@ -212,9 +212,10 @@ test('a strict policy, and nothing from elsewhere', async () => {
   const v = await visit();
   const { page } = v;
   await story('policy', v, async () => {
+    const own = [burrow.api, new URL(burrow.ui).origin];
     const outside: string[] = [];
     page.on('request', (r) => {
-      if (!r.url().startsWith(burrow.api) && !/^(data|blob):/.test(r.url())) outside.push(r.url());
+      if (!own.some((o) => r.url().startsWith(o)) && !/^(data|blob):/.test(r.url())) outside.push(r.url());
     });
     await signIn(page, burrow, '#/data/notes');
     for (const path of [
