@@ -29,7 +29,7 @@ test('what the environment decides is shown and not asked for, and the rest is s
     expect(await page.getByRole('switch', { name: /Send through an SMTP server/ }).isDisabled()).toBe(true);
     expect(await page.getByLabel('Port', { exact: true }).isDisabled()).toBe(false);
     await page.getByText('Set by BURROW_RATE_LIMITS_RULES').waitFor();
-    expect(await page.getByRole('button', { name: 'Remove /api/' }).isDisabled()).toBe(true);
+    expect(await page.getByRole('button', { name: 'Remove the limit /api/' }).isDisabled()).toBe(true);
     await accessible(page);
     await page.getByLabel('Sender name').fill('Somebody');
     await page.getByRole('button', { name: 'Save settings' }).click();
