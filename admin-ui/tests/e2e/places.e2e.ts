@@ -237,6 +237,7 @@ test('a strict policy, and nothing from elsewhere', async () => {
       document.body.append(box);
       box.innerHTML = '<img src="data:," onerror="window.ran = true">';
       await new Promise((done) => setTimeout(done, 200));
+      box.remove();
       return 'ran' in window;
     });
     expect(ran).toBe(false);
