@@ -115,11 +115,7 @@ fn page(text: &str, tiles: Option<&str>) -> Response<Body> {
 }
 
 /// `GET /_/{file}`
-pub(super) async fn file(
-    state: State<App>,
-    At(name): At<String>,
-    asked: HeaderMap,
-) -> Answer {
+pub(super) async fn file(state: State<App>, At(name): At<String>, asked: HeaderMap) -> Answer {
     if name == ROOT {
         return root(state).await;
     }

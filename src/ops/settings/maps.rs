@@ -37,7 +37,12 @@ pub(super) fn errors(group: &Maps) -> FieldErrors {
         .all(|part| text.matches(part).count() == 1);
     // Before the path there may be no placeholder: then the origin is known.
     let before = text.find('{').unwrap_or(0);
-    let in_path = text.splitn(4, '/').take(3).map(|part| part.len() + 1).sum::<usize>() <= before;
+    let in_path = text
+        .splitn(4, '/')
+        .take(3)
+        .map(|part| part.len() + 1)
+        .sum::<usize>()
+        <= before;
     let good = placed && in_path && text.len() <= ADDRESS_BYTES && group.origin().is_some();
     if text.is_empty() || good {
         return FieldErrors::new();
@@ -86,7 +91,12 @@ mod tests {
 
     #[test]
     fn the_origin_is_what_a_policy_can_hold() {
-        let of = |tiles: &str| Maps { tiles: tiles.to_owned() }.origin();
+        let of = |tiles: &str| {
+            Maps {
+                tiles: tiles.to_owned(),
+            }
+            .origin()
+        };
         assert_eq!(
             of("https://tiles.example.com:8443/{z}/{x}/{y}").as_deref(),
             Some("https://tiles.example.com:8443")
