@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{LazyLock, OnceLock};
 
 use axum::body::{Body, Bytes};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -14,18 +15,20 @@ use rust_embed::Embed;
 use super::answer::Answer;
 use super::error::Fault;
 use super::extract::{At, text};
+use crate::app::App;
 use crate::files::public::mime_of;
 use crate::kit::id;
 
 const ROOT: &str = "index.html";
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
-/// What the page may do, before and after the word that its scripts carry. Only they, and what they load, run: not a
+/// What the page may do, around the word that its scripts carry and the origin that maps may come from. Only they, and what they load, run: not a
 /// file that somebody has uploaded to the same origin. Browsers that know `strict-dynamic` skip `'self'`. Nobody may
 /// frame the page.
-const POLICY: [&str; 2] = [
+const POLICY: [&str; 3] = [
     "default-src 'none'; script-src 'self' 'strict-dynamic' 'nonce-",
-    "'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; media-src 'self'; connect-src 'self'; \
+    "'; style-src 'self'; img-src 'self' data: blob:",
+    "; font-src 'self'; media-src 'self'; connect-src 'self'; \
      frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 ];
 /// What the other files may do: nothing, should anybody open one as a page.
@@ -82,14 +85,15 @@ pub(super) async fn redirect() -> Answer {
 }
 
 /// `GET /_/`
-pub(super) async fn root() -> Answer {
+pub(super) async fn root(State(app): State<App>) -> Answer {
     let text = ASSETS.get(ROOT).map_or(NOT_BUILT.into(), |asset| {
         String::from_utf8_lossy(&asset.plain)
     });
-    Ok(page(&text))
+    let tiles = app.settings.current().maps.origin();
+    Ok(page(&text, tiles.as_deref()))
 }
 
-fn page(text: &str) -> Response<Body> {
+fn page(text: &str, tiles: Option<&str>) -> Response<Body> {
     let nonce = id::random(24, id::ALNUM);
     let mut html = text.to_owned();
     for tag in ["<script", "<link rel=\"modulepreload\""] {
@@ -101,16 +105,19 @@ fn page(text: &str) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, kind);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     headers.insert(REFERRER_POLICY, NO_REFERRER);
-    if let Ok(policy) = HeaderValue::from_str(&POLICY.join(&nonce)) {
+    let [before, between, after] = POLICY;
+    let tiles = tiles.map_or(String::new(), |origin| format!(" {origin}"));
+    let policy = format!("{before}{nonce}{between}{tiles}{after}");
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
 }
 
 /// `GET /_/{file}`
-pub(super) async fn file(At(name): At<String>, asked: HeaderMap) -> Answer {
+pub(super) async fn file(state: State<App>, At(name): At<String>, asked: HeaderMap) -> Answer {
     if name == ROOT {
-        return root().await;
+        return root(state).await;
     }
     let asset = ASSETS
         .get(&name)

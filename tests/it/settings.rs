@@ -75,6 +75,41 @@ fn secrets_are_kept_when_omitted_and_never_answered() {
 }
 
 #[test]
+fn maps_widen_the_policy_by_one_origin_for_pictures() {
+    let t = TestApp::new();
+    let sue = t.superuser();
+    let policy = || {
+        let page = t.guest().get("/_/");
+        page.header("content-security-policy").to_owned()
+    };
+    assert!(!policy().contains("http"), "{}", policy());
+
+    let set = |tiles: &str| sue.patch("/api/settings", &json!({"maps": {"tiles": tiles}}));
+    for bad in [
+        "https://tiles.example.com/{z}/{x}.png",
+        "https://tiles.example.com;script-src */{z}/{x}/{y}",
+        "javascript:{z}/{x}/{y}",
+    ] {
+        let reply = set(bad);
+        assert_eq!(reply.status, 400, "{bad}");
+        assert_eq!(
+            reply.json()["data"]["maps"]["tiles"]["code"],
+            "validation_invalid_tiles"
+        );
+    }
+    set("https://tiles.example.com/{z}/{x}/{y}.png").ok();
+    let told = policy();
+    let parts: Vec<&str> = told.split(';').map(str::trim).collect();
+    assert!(
+        parts.contains(&"img-src 'self' data: blob: https://tiles.example.com"),
+        "{told}"
+    );
+    assert_eq!(told.matches("http").count(), 1, "{told}");
+    set("").ok();
+    assert!(!policy().contains("http"));
+}
+
+#[test]
 fn a_secret_does_not_follow_to_another_host() {
     let t = TestApp::new();
     let sue = t.superuser();

@@ -16,13 +16,15 @@ const path = (key = '') => `/api/backups${key === '' ? '' : `/${encodeURICompone
 export const listBackups = () => request<Backup[]>(path());
 export const createBackup = (name: string) =>
   request<null>(path(), { method: 'POST', body: name === '' ? {} : { name } });
-export function uploadBackup(file: File, progress: (part: number) => void) {
+/** `as` is the token to use instead of the session's: that of the installer's link. */
+export function uploadBackup(file: File, progress: (part: number) => void, as?: string) {
   const body = new FormData();
   body.set('file', file);
-  return request<null>(`${path()}/upload`, { method: 'POST', body, progress });
+  return request<null>(`${path()}/upload`, { method: 'POST', body, progress, token: as });
 }
 export const deleteBackup = (key: string) => request<null>(path(key), { method: 'DELETE' });
-export const restoreBackup = (key: string) => request<null>(`${path(key)}/restore`, { method: 'POST' });
+export const restoreBackup = (key: string, as?: string) =>
+  request<null>(`${path(key)}/restore`, { method: 'POST', token: as });
 /** Downloads carry a token for files: a link cannot send headers. */
 export async function backupUrl(key: string): Promise<string> {
   const answer = await request<{ token: string }>('/api/files/token', { method: 'POST' });

@@ -173,12 +173,20 @@ export interface Settings {
     tls: boolean;
     localName: string;
   };
-  trustedProxy: { headers: string[]; useLeftmostIP: boolean };
+  trustedProxy: { headers: string[]; useLeftmostIP: boolean; addresses: string[] };
   backups: { cron: string; cronMaxKeep: number; s3: S3Settings };
   s3: S3Settings;
   batch: { enabled: boolean; maxRequests: number; timeout: number; maxBodySize: number };
   rateLimits: { enabled: boolean; rules: RateRule[]; excludedIPs: string[] };
-  logs: { maxDays: number; minLevel: number; logIP: boolean; logAuthId: boolean; maxDataSize: number };
+  logs: {
+    maxDays: number;
+    minLevel: number;
+    logIP: boolean;
+    logAuthId: boolean;
+    maxDataSize: number;
+    maxPerSecond: number;
+    maxSize: number;
+  };
   realtime: {
     channels: ChannelRule[];
     catchUp: boolean;
@@ -189,6 +197,10 @@ export interface Settings {
     maxBacklog: number;
   };
   passkeys: { collections: string[]; rpId: string; origins: string[] };
+  accounts: { refuseCommonPasswords: string[] };
+  maps?: { tiles: string };
+  /** Paths of what the environment of the server decides: it cannot be changed here. */
+  fixed?: string[];
 }
 export interface S3Settings {
   enabled: boolean;

@@ -1,6 +1,8 @@
 // Values as people read them. Pure; locale and zone come from the browser.
 
-export const number = (value: number) => new Intl.NumberFormat().format(value);
+// Made once: making one costs a hundred times what using it does.
+let numbers: Intl.NumberFormat | undefined;
+export const number = (value: number) => (numbers ??= new Intl.NumberFormat()).format(value);
 
 export function bytes(value: number): string {
   const units = ['bytes', 'KB', 'MB', 'GB'];

@@ -1,11 +1,13 @@
 // The sentences of lists of records and what is done to them. Same manners as strings.ts.
+import { number } from './format';
+
 const n = (count: number, one: string, many = `${one}s`) =>
   `${count.toLocaleString()} ${count === 1 ? one : many}`;
 
 export const grid = {
   moveColumn: 'Drag, or Alt with the arrow keys, to move the column',
   range: (from: number, to: number, total: number | null, about: boolean) =>
-    `${from.toLocaleString()}–${to.toLocaleString()}${total === null ? '' : ` of ${about ? 'about ' : ''}${total.toLocaleString()}`}`,
+    `${number(from)}–${number(to)}${total === null ? '' : ` of ${about ? 'about ' : ''}${number(total)}`}`,
   everything: 'All that match are selected',
   allMatching: (count: string) => `All ${count} that match`,
   undone: 'Taken back.',
@@ -109,6 +111,33 @@ export const grid = {
     linkSet: 'Set link',
     words: (count: number) => n(count, 'word'),
   },
+  draft: {
+    found: 'Something was typed here before and not saved.',
+    restore: 'Restore it',
+    drop: 'Throw it away',
+  },
+  people: {
+    verify: 'Send a verification mail',
+    verifySent: (to: string) => `A verification mail is on its way to ${to}.`,
+    reset: 'Send a password reset mail',
+    resetSent: (to: string) => `A mail to set a new password is on its way to ${to}.`,
+    endTokens: 'Sign out everywhere',
+    endTokensTitle: 'Sign this account out everywhere',
+    endTokensText: 'Every token that was issued to it stops working at once.',
+    ended: 'All tokens of this account ended.',
+    act: 'Act as this account',
+    actTitle: (name: string) => `A token to act as ${name}`,
+    actText: 'Whoever has it is this account to the server until it runs out. It is shown once.',
+    seconds: 'Seconds that it works',
+    secondsHint: 'Empty: as long as tokens of this collection do.',
+    make: 'Make the token',
+    again: 'Make another',
+    linked: 'Linked sign-ins',
+    unlink: (provider: string) => `Unlink ${provider}`,
+    unlinkText: 'The account can no longer sign in with it, until it is linked again.',
+    unlinked: (provider: string) => `${provider} unlinked.`,
+  },
+  download: 'Download as JSON',
   files: {
     up: (name: string) => `Move ${name} up`,
     down: (name: string) => `Move ${name} down`,

@@ -64,6 +64,9 @@ export const settingsRoom = {
       'Only behind a proxy that sets them, such as X-Forwarded-For or CF-Connecting-IP. Others could forge them.',
     leftmost: 'Take the leftmost address of a list',
     leftmostHint: 'The rightmost is the one that your proxy saw.',
+    believed: 'Addresses of your proxies',
+    believedHint:
+      'Only they are believed; none means whoever sends the headers. Addresses and networks such as 10.0.0.0/8.',
     superuserIPs: 'Addresses that superusers may come from',
     superuserIPsHint:
       'Addresses and networks such as 10.0.0.0/8; none means anywhere. Leave yours out, and you lock yourself out.',
@@ -76,7 +79,26 @@ export const settingsRoom = {
   seenHeader: (header: string) => `Your requests carry ${header}, as a proxy would set it.`,
   addMine: 'Add my address',
   rates: { excluded: 'Addresses without limits', excludedHint: 'Addresses and networks such as 10.0.0.0/8.' },
-  logs: { size: 'Data of one line at most (bytes)', sizeHint: '0 is the usual bound.' },
+  logs: {
+    size: 'Data of one line at most (bytes)',
+    sizeHint: '0 is the usual bound.',
+    perSecond: 'Ordinary requests kept each second',
+    perSecondHint: 'Beyond it a sample is kept; failures always are. 0 keeps all.',
+    file: 'File of the log at most (bytes)',
+    fileHint: 'Beyond it the oldest lines go. 0 is no bound.',
+  },
+  maps: {
+    title: 'Maps',
+    tiles: 'Address of map tiles',
+    tilesHint:
+      'Such as https://tiles.example.com/{z}/{x}/{y}.png. That server learns which places are looked at. Empty: the outline that comes with the dashboard. Holds once the page is loaded again.',
+  },
+  accounts: {
+    title: 'Passwords',
+    common: 'Auth collections that refuse common passwords',
+    commonHint: 'Their names. Only new passwords are looked at.',
+  },
+  fixed: (variable: string) => `Set by ${variable} in the environment of the server.`,
   realtime: {
     title: 'Realtime',
     catchUp: 'Tell event streams that come back what they missed',

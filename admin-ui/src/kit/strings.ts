@@ -27,6 +27,7 @@ export const text = {
     unsavedText: 'What you typed is not saved yet. Discard it?',
     reset: 'Reset',
     remove: 'Remove',
+    removeOne: (name: string) => `Remove ${name}`,
     required: 'Required',
     search: 'Search',
     saved: (what: string) => `${what} saved.`,
@@ -116,6 +117,12 @@ export const text = {
       'It has run out, or a superuser exists already. Restart the server to print a new link, or create a superuser on its command line:',
     command: 'burrow superuser upsert you@example.com a-long-password',
     toLogin: 'Go to sign in',
+    or: 'Or start from a backup of another server:',
+    backup: 'Choose a backup (ZIP)',
+    backupTitle: 'Start from this backup',
+    backupText: (name: string) =>
+      `Everything on this server is replaced by what is in ${name}, its superusers too. The server starts again.`,
+    backupYes: 'Restore',
   },
   token: {
     titles: {

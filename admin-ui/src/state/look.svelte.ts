@@ -10,6 +10,8 @@ class Look {
   appName = $state('');
   /** Whether settings hide what changes collections. */
   locked = $state(false);
+  /** Address of the tiles of maps; empty for the outline. */
+  tiles = $state('');
 
   async load() {
     try {
@@ -21,6 +23,7 @@ class Look {
   apply(settings: Settings) {
     this.appName = settings.meta.appName === 'Acme' ? '' : settings.meta.appName;
     this.locked = settings.meta.hideControls;
+    this.tiles = settings.maps?.tiles ?? '';
     const color = settings.meta.accentColor;
     const accent = color === UNCHOSEN ? null : accentOf(color);
     const { style } = document.documentElement;

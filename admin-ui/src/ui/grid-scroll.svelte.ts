@@ -3,6 +3,8 @@ const TALLEST = 12_000_000;
 /** A scroll of more screens than this at once is a drag of the bar, not a turn of the wheel. */
 const STEP_SCREENS = 3;
 const REST_MS = 160;
+/** Rows are drawn again this long after the last step of a rush. */
+const CALM_MS = 60;
 
 /**
  * Where the view is in a list of any length. Short moves are moves by that many pixels; long ones go to the place in the
@@ -15,10 +17,14 @@ export class GridScroll {
   shift = $state(0);
   whole = $state(0);
   view = $state(0);
+  /** A screen or more goes by at each step: nothing of it can be read, so rows need not be drawn. */
+  rushing = $state(false);
   tall = $derived(Math.min(this.whole, TALLEST));
   #box: HTMLElement | undefined;
   #at = 0;
+  #far = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #calm: ReturnType<typeof setTimeout> | undefined;
 
   attach(box: HTMLElement | undefined) {
     this.#box = box;
@@ -33,6 +39,7 @@ export class GridScroll {
     const y = box.scrollTop;
     const by = y - this.#at;
     this.#at = y;
+    this.#rush(Math.abs(by));
     if (this.whole <= this.tall) {
       this.shift = 0;
       this.top = y;
@@ -48,6 +55,14 @@ export class GridScroll {
       if (stuck) return this.to(this.top);
     }
     this.#settle();
+  }
+  #rush(by: number) {
+    // One long step alone is a jump: what it leads to is drawn at once.
+    const far = by >= this.view && by > 0;
+    this.rushing = far && this.#far;
+    this.#far = far;
+    clearTimeout(this.#calm);
+    if (far) this.#calm = setTimeout(() => (this.rushing = this.#far = false), CALM_MS);
   }
   #clamp(top: number) {
     this.top = Math.min(this.#most, Math.max(0, top));
@@ -76,5 +91,6 @@ export class GridScroll {
   }
   stop() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#calm);
   }
 }

@@ -157,6 +157,8 @@ test.skipIf(folder === '')('pictures of each main page, light and dark', async (
     ['live', () => '#/live', 'main'],
     ['backups', () => '#/ops/backups', 'main'],
     ['settings', () => '#/settings', 'section'],
+    ['account', () => '#/account', 'main'],
+    ['rules', () => '#/schema/rules', 'table, main'],
   ];
   for (const colorScheme of ['light', 'dark'] as const) {
     const v = await visit({ viewport: { width: 1280, height: 760 }, colorScheme });

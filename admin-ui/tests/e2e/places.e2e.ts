@@ -85,6 +85,25 @@ test('metrics say what is slow and which addresses take the time', async () => {
     await page.getByRole('row', { name: /GET \/api\/collections\/notes\/records/ }).waitFor();
     await page.getByText('Requests a minute').first().waitFor();
     await page.getByText('Realtime connections').waitFor();
+    // What stands there is what the server counts: it goes on with each request, and its sizes are those of the files.
+    const tile = (label: string) => page.locator('dl > div').filter({ hasText: label });
+    const counted = async (name: string) => {
+      const told = await fetch(`${burrow.api}/api/metrics`, {
+        headers: { Authorization: await burrow.token() },
+      });
+      const lines = (await told.text()).split('\n').filter((l) => l.startsWith(name));
+      return lines.reduce((sum, l) => sum + Number(l.split(' ').at(-1)), 0);
+    };
+    await tile('Latency').getByText(/ms/).first().waitFor();
+    for (const label of ['Writer queue', 'Database', 'Memory']) await tile(label).waitFor();
+    expect(await tile('Database').textContent()).toMatch(/[\d.]+ (KB|MB)/);
+    const before = await counted('burrow_http_requests_total{method="GET",status="404"}');
+    for (let i = 0; i < 7; i++) await fetch(`${burrow.api}/api/collections/nothing/records`);
+    expect(await counted('burrow_http_requests_total{method="GET",status="404"}')).toBe(before + 7);
+    await until('the failures in their tile', async () => {
+      const failed = Number(/Failed\s*([\d,]+)/.exec((await tile('Failed').textContent()) ?? '')?.[1]);
+      return failed >= before + 7;
+    });
     await accessible(page);
     await page.getByRole('link', { name: 'GET /api/collections/notes/records', exact: true }).click();
     await page
@@ -193,9 +212,10 @@ test('a strict policy, and nothing from elsewhere', async () => {
   const v = await visit();
   const { page } = v;
   await story('policy', v, async () => {
+    const own = [burrow.api, new URL(burrow.ui).origin];
     const outside: string[] = [];
     page.on('request', (r) => {
-      if (!r.url().startsWith(burrow.api) && !/^(data|blob):/.test(r.url())) outside.push(r.url());
+      if (!own.some((o) => r.url().startsWith(o)) && !/^(data|blob):/.test(r.url())) outside.push(r.url());
     });
     await signIn(page, burrow, '#/data/notes');
     for (const path of [
@@ -217,6 +237,7 @@ test('a strict policy, and nothing from elsewhere', async () => {
       document.body.append(box);
       box.innerHTML = '<img src="data:," onerror="window.ran = true">';
       await new Promise((done) => setTimeout(done, 200));
+      box.remove();
       return 'ran' in window;
     });
     expect(ran).toBe(false);

@@ -170,6 +170,15 @@ test('SQL reads by default, and writes only when that is switched on', async () 
   await story('sql', v, async () => {
     await signIn(page, burrow, '#/sql');
     const editor = page.getByLabel('SQL statement');
+    // Tables and columns are completed, those of the tables that are named.
+    await editor.pressSequentially('SELECT * FROM po');
+    await page.getByRole('option', { name: /^posts/ }).waitFor();
+    await accessible(page);
+    await editor.press('Tab');
+    expect(await editor.inputValue()).toBe('SELECT * FROM posts');
+    await editor.pressSequentially(' WHERE ti');
+    await page.getByRole('option', { name: /^title/ }).waitFor();
+    await editor.press('Escape');
     await editor.fill('SELECT name, type FROM _collections ORDER BY name');
     await editor.press('Control+Enter');
     await page.getByRole('row', { name: /comments/ }).waitFor();

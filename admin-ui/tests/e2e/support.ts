@@ -60,7 +60,7 @@ export async function until<T>(
   }
 }
 
-export async function start(options: { superuser: boolean }): Promise<Burrow> {
+export async function start(options: { superuser: boolean; env?: Record<string, string> }): Promise<Burrow> {
   const dir = mkdtempSync(join(tmpdir(), 'burrow-e2e-'));
   const data = join(dir, 'data');
   if (options.superuser) {
@@ -77,7 +77,7 @@ export async function start(options: { superuser: boolean }): Promise<Burrow> {
   const serve = async () => {
     const child = spawn(binary, ['serve', '--http', `127.0.0.1:${port}`, '--dir', data], {
       cwd: dir,
-      env: { ...process.env, BROWSER: 'true', PATH: dir },
+      env: { ...process.env, ...options.env, BROWSER: 'true', PATH: dir },
     });
     child.on('error', (error) => (output += error));
     child.stdout.on('data', (chunk) => (output += chunk));
@@ -253,10 +253,11 @@ export async function accessible(page: Page) {
   expect(found, found.join('\n')).toEqual([]);
 }
 
-/** Runs a story; keeps a picture when it fails. */
+/** Runs a story, and looks at what it ends with by axe; keeps a picture when it fails. */
 export async function story(name: string, v: Visit, run: () => Promise<void>) {
   try {
     await run();
+    for (const page of v.context.pages()) if (page.url().startsWith('http')) await accessible(page);
     expect(v.complaints).toEqual([]);
   } catch (error) {
     const folder = join(root, 'test-results');

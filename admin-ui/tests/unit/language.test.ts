@@ -4,7 +4,16 @@ import { keysOf } from '../../src/kit/lang/lay';
 
 // Names that are the same in both languages, and what is no sentence.
 const same =
-  /^(Link|SQL|API|Live|Schema|Name|Id|Index|Index\w*|System|OAuth2|Filter|Normal|Status|Mail|Mails|Host|Port|TLS|Bucket|Region|Passkeys|WebSocket|JavaScript|Dart|Python|curl|English|Deutsch|Burrow|NULL|Median|95 %|E-Mail|Code|Text|Parameter|In|Option\w*|burrow superuser .*|)$/;
+  /^(Link|SQL|Format|CSV|JSON|NDJSON|API|Live|Schema|Name|Id|Index|Index\w*|System|OAuth2|Filter|Normal|Status|Mail|Mails|Host|Port|TLS|Bucket|Region|Passkeys|WebSocket|JavaScript|Dart|Python|curl|English|Deutsch|Burrow|NULL|Median|95 %|E-Mail|Code|Text|Parameter|In|Option\w*|burrow superuser .*|)$/;
+
+test('no file of sentences is left out of the catalogues', () => {
+  const files = import.meta.glob<Record<string, unknown>>('../../src/kit/strings*.ts', { eager: true });
+  const said = Object.values(files).flatMap((file) =>
+    Object.entries(file).filter(([, value]) => typeof value === 'object'),
+  );
+  expect(said.length).toBeGreaterThan(8);
+  expect(said.filter(([name, value]) => (english as Record<string, unknown>)[name] !== value)).toEqual([]);
+});
 
 test('both catalogues have the same keys', () => {
   const [en, de] = [keysOf(english), keysOf(german)];

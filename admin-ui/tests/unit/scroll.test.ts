@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { GridScroll } from '../../src/ui/grid-scroll.svelte';
 
 /** A box that scrolls as browsers do. */
@@ -57,4 +57,25 @@ test('turning the wheel reaches both ends, pixel by pixel', () => {
   for (let i = 0; i < 120; i++) turn(-100);
   expect([scroll.top, box.scrollTop]).toEqual([0, 0]);
   scroll.stop();
+});
+
+test('while a screen and more goes by at each step nothing is drawn, and once it is over all is', () => {
+  vi.useFakeTimers();
+  const scroll = new GridScroll();
+  [scroll.whole, scroll.view] = [5_000_000, 600];
+  const { turn } = boxed(scroll);
+  turn(2_000);
+  // One step alone is a jump, and read at once.
+  expect(scroll.rushing).toBe(false);
+  turn(2_000);
+  expect(scroll.rushing).toBe(true);
+  turn(120);
+  expect(scroll.rushing).toBe(false);
+  turn(2_000);
+  turn(2_000);
+  expect(scroll.rushing).toBe(true);
+  vi.advanceTimersByTime(100);
+  expect(scroll.rushing).toBe(false);
+  scroll.stop();
+  vi.useRealTimers();
 });

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accounts::Accounts;
+use super::maps::Maps;
 use super::passkeys::Passkeys;
 use super::realtime::Realtime;
 
@@ -35,10 +36,12 @@ pub struct Document {
     pub passkeys: Passkeys,
     /// Burrow's own: what is demanded of accounts.
     pub accounts: Accounts,
+    /// Burrow's own: where maps of the dashboard come from.
+    pub maps: Maps,
 }
 
 /// Groups that PocketBase does not know: it would drop them when it saves, so they have a row of their own.
-pub(super) const OWN_GROUPS: [&str; 3] = ["realtime", "passkeys", "accounts"];
+pub(super) const OWN_GROUPS: [&str; 4] = ["realtime", "passkeys", "accounts", "maps"];
 
 /// Keys of the contract's groups that PocketBase does not know, kept in the same row.
 pub(super) const OWN_KEYS: [(&str, &str); 3] = [
@@ -288,7 +291,7 @@ mod tests {
                 r#""rateLimits":{"rules":[{"label":"*:auth","audience":"","duration":3,"maxRequests":2},{"label":"*:create","audience":"","duration":5,"maxRequests":20},{"label":"/api/batch","audience":"","duration":1,"maxRequests":3},{"label":"/api/","audience":"","duration":10,"maxRequests":300}],"excludedIPs":[],"enabled":false},"#,
                 r#""trustedProxy":{"headers":[],"useLeftmostIP":false,"addresses":[]},"batch":{"enabled":false,"maxRequests":50,"timeout":3,"maxBodySize":0},"#,
                 r#""logs":{"maxDataSize":0,"maxDays":5,"minLevel":0,"logIP":true,"logAuthId":false,"maxPerSecond":500,"maxSize":1073741824},"#,
-                r#""realtime":{"channels":[],"catchUp":true,"maxConnections":50000,"maxConnectionsPerAddress":1000,"maxSubscriptions":1000,"maxMessageBytes":65536,"maxBacklog":1024},"passkeys":{"collections":[],"rpId":"","origins":[]},"accounts":{"refuseCommonPasswords":[]}}"#
+                r#""realtime":{"channels":[],"catchUp":true,"maxConnections":50000,"maxConnectionsPerAddress":1000,"maxSubscriptions":1000,"maxMessageBytes":65536,"maxBacklog":1024},"passkeys":{"collections":[],"rpId":"","origins":[]},"accounts":{"refuseCommonPasswords":[]},"maps":{"tiles":""}}"#
             )
         );
     }

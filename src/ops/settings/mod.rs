@@ -5,6 +5,7 @@ pub mod apple;
 mod crypt;
 mod document;
 mod fixed;
+mod maps;
 mod merge;
 mod outgoing;
 mod passkeys;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::document::{Document, RateLimits, RateRule, S3, Smtp};
-use super::{passkeys, realtime};
+use super::{maps, passkeys, realtime};
 use crate::expr::Catalog;
 use crate::ops::cron::Expression;
 use crate::schema::field::{is_email, is_url};
@@ -28,6 +28,7 @@ pub(super) fn errors(document: &Document) -> FieldErrors {
     errors.nest("logs", logs(document));
     errors.nest("realtime", realtime::errors(&document.realtime));
     errors.nest("passkeys", passkeys::errors(&document.passkeys));
+    errors.nest("maps", maps::errors(&document.maps));
     errors
 }
 

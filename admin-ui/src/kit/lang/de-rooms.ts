@@ -336,6 +336,9 @@ export const deRooms = {
         'Nur hinter einem Proxy, der sie setzt, etwa X-Forwarded-For oder CF-Connecting-IP. Sonst könnte sie jeder fälschen.',
       leftmost: 'Die linke Adresse einer Liste nehmen',
       leftmostHint: 'Die rechte ist die, die der eigene Proxy sah.',
+      believed: 'Adressen der eigenen Proxys',
+      believedHint:
+        'Nur ihnen wird geglaubt; keine heißt jedem, der die Kopfzeilen sendet. Adressen und Netze wie 10.0.0.0/8.',
       superuserIPs: 'Adressen, von denen Verwalter kommen dürfen',
       superuserIPsHint:
         'Adressen und Netze wie 10.0.0.0/8; keine heißt von überall. Wer die eigene vergisst, sperrt sich aus.',
@@ -348,7 +351,26 @@ export const deRooms = {
     seenHeader: (header: string) => `Sie tragen ${header}, wie ein Proxy es setzt.`,
     addMine: 'Diese Adresse hinzufügen',
     rates: { excluded: 'Adressen ohne Grenzen', excludedHint: 'Adressen und Netze wie 10.0.0.0/8.' },
-    logs: { size: 'Daten einer Zeile höchstens (Bytes)', sizeHint: '0 ist die übliche Grenze.' },
+    logs: {
+      size: 'Daten einer Zeile höchstens (Bytes)',
+      sizeHint: '0 ist die übliche Grenze.',
+      perSecond: 'Gewöhnliche Anfragen, die je Sekunde bleiben',
+      perSecondHint: 'Darüber bleibt eine Stichprobe; Fehlschläge bleiben immer. 0 behält alle.',
+      file: 'Datei des Protokolls höchstens (Bytes)',
+      fileHint: 'Darüber gehen die ältesten Zeilen. 0 heißt ohne Grenze.',
+    },
+    maps: {
+      title: 'Karten',
+      tiles: 'Adresse der Kartenkacheln',
+      tilesHint:
+        'Etwa https://tiles.example.com/{z}/{x}/{y}.png. Jener Server erfährt, welche Orte man ansieht. Leer: der Umriss, der mitkommt. Gilt, sobald die Seite neu geladen ist.',
+    },
+    accounts: {
+      title: 'Passwörter',
+      common: 'Konten-Sammlungen, die verbreitete Passwörter ablehnen',
+      commonHint: 'Ihre Namen. Nur neue Passwörter werden angesehen.',
+    },
+    fixed: (variable: string) => `Durch ${variable} in der Umgebung des Servers festgelegt.`,
     realtime: {
       title: 'Echtzeit',
       catchUp: 'Ereignisströmen, die wiederkommen, das Versäumte sagen',

@@ -29,6 +29,7 @@ export const de = {
       unsavedText: 'Die Eingaben sind noch nicht gespeichert. Verwerfen?',
       reset: 'Zurücksetzen',
       remove: 'Entfernen',
+      removeOne: (name: string) => `${name} entfernen`,
       required: 'Pflichtfeld',
       search: 'Suchen',
       saved: (what: string) => `${what} gespeichert.`,
@@ -125,6 +126,12 @@ export const de = {
         'Er ist abgelaufen, oder es gibt schon einen Verwalter. Ein Neustart des Servers zeigt einen neuen Link; auf der Kommandozeile geht es auch so:',
       command: 'burrow superuser upsert you@example.com a-long-password',
       toLogin: 'Zur Anmeldung',
+      or: 'Oder mit der Sicherung eines anderen Servers beginnen:',
+      backup: 'Sicherung wählen (ZIP)',
+      backupTitle: 'Mit dieser Sicherung beginnen',
+      backupText: (name: string) =>
+        `Alles auf diesem Server wird durch den Inhalt von ${name} ersetzt, auch die Verwalter. Der Server startet neu.`,
+      backupYes: 'Wiederherstellen',
     },
     token: {
       titles: {

@@ -99,6 +99,7 @@ export const sections = (): Section[] => [
     inputs: [
       list('trustedProxy.headers', t.proxy.headers, t.proxy.headersHint),
       flag('trustedProxy.useLeftmostIP', t.proxy.leftmost, t.proxy.leftmostHint),
+      list('trustedProxy.addresses', t.proxy.believed, t.proxy.believedHint),
       list('superuserIPs', t.proxy.superuserIPs, t.proxy.superuserIPsHint),
     ],
   },
@@ -142,6 +143,16 @@ export const sections = (): Section[] => [
     ],
   },
   {
+    id: 'accounts',
+    title: t.accounts.title,
+    inputs: [list('accounts.refuseCommonPasswords', t.accounts.common, t.accounts.commonHint)],
+  },
+  {
+    id: 'maps',
+    title: t.maps.title,
+    inputs: [line('maps.tiles', t.maps.tiles, t.maps.tilesHint)],
+  },
+  {
     id: 'logs',
     title: s.logs,
     inputs: [
@@ -151,11 +162,20 @@ export const sections = (): Section[] => [
         options: ['-4', '0', '4', '8'].map((level) => [level, s.levels[level]!]),
       }),
       number('logs.maxDataSize', t.logs.size, t.logs.sizeHint),
+      number('logs.maxPerSecond', t.logs.perSecond, t.logs.perSecondHint),
+      number('logs.maxSize', t.logs.file, t.logs.fileHint),
       flag('logs.logIP', s.logIP),
       flag('logs.logAuthId', s.logAuth),
     ],
   },
 ];
+
+/** The variable that decides the setting at `path`. */
+export const variable = (path: string) =>
+  `BURROW_${path
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replaceAll('.', '_')
+    .toUpperCase()}`;
 
 type Tree = Record<string, unknown>;
 export function valueAt(tree: object, path: string): unknown {
