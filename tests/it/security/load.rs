@@ -1,5 +1,6 @@
 //! Too much of everything: refused, cut or worked off in bounds, while others are served.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -54,9 +55,11 @@ fn meanwhile(t: &TestApp, work: impl FnOnce()) -> Duration {
             }
             longest
         });
-        work();
+        let worked = catch_unwind(AssertUnwindSafe(work));
         done.store(true, Ordering::SeqCst);
-        watcher.join().unwrap()
+        let longest = watcher.join().unwrap();
+        worked.unwrap_or_else(|panic| resume_unwind(panic));
+        longest
     })
 }
 

@@ -1,0 +1,8 @@
+//! Several servers of one PostgreSQL: what one of them does, all of them know.
+
+mod changes;
+mod once;
+mod places;
+mod sign_in;
+
+pub(crate) use places::Program;
