@@ -225,7 +225,6 @@ fn remote(config: &Config) -> Result<Option<Remote>, StoreError> {
     let address = database(config)?;
     Ok(address.map(|address| Remote {
         listen: config.database_listen.clone(),
-        read: config.database_read.clone(),
         connections: config.database_connections,
         ..Remote::at(address)
     }))

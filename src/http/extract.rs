@@ -212,6 +212,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for At<T> {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        // PostgreSQL knows no such letter, and so nothing of that name.
+        if !app.store.is_embedded() && parts.uri.path().contains("%00") {
+            return Err(Fault::not_found());
+        }
         let Path(path) = Path::<T>::from_request_parts(parts, app)
             .await
             .map_err(|rejection| Fault::not_found().caused_by(rejection))?;

@@ -43,7 +43,7 @@ enum Post {
         to: CompactString,
         from: CompactString,
         number: String,
-        what: Asked,
+        what: Box<Asked>,
     },
     Answer {
         to: CompactString,
@@ -179,7 +179,7 @@ impl Relay {
             to,
             from: self.name.clone(),
             number: number.clone(),
-            what,
+            what: Box::new(what),
         });
         let patience = Duration::from_secs(RELAY_SECS_MAX);
         let done = match posted {
@@ -265,7 +265,7 @@ impl Hub {
                     number,
                     what,
                 } if to == relay.name => {
-                    let done = hub.serve(what);
+                    let done = hub.serve(*what);
                     let answer = Post::Answer {
                         to: from,
                         number,

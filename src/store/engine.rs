@@ -41,8 +41,6 @@ pub struct Remote {
     pub address: Secret<String>,
     /// That of the database itself, where the other one is a pooler's.
     pub listen: Option<Secret<String>>,
-    /// That of replicas for reading.
-    pub read: Option<Secret<String>>,
     /// Connections at most.
     pub connections: usize,
 }
@@ -54,7 +52,6 @@ impl Remote {
         Self {
             address,
             listen: None,
-            read: None,
             connections: limits::DATABASE_CONNECTIONS,
         }
     }

@@ -204,7 +204,7 @@ impl Settings {
     }
 
     async fn read(&self) -> Result<bool, Error> {
-        let rows = self.0.store.read(|tx| rows(tx)).await?;
+        let rows = self.0.store.read(rows).await?;
         let (Some(row), own) = &rows else {
             return Ok(false);
         };

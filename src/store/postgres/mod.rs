@@ -16,6 +16,7 @@ mod readers;
 mod schema_rows;
 mod session;
 mod snapshot;
+mod statements;
 mod value;
 mod views;
 mod writer;

@@ -127,6 +127,7 @@ struct Here {
 }
 
 /// How many readers of which kind.
+#[derive(Clone, Copy)]
 pub(super) struct Shape {
     /// Threads with a connection each.
     pub(super) threads: usize,

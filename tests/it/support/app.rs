@@ -271,7 +271,7 @@ fn fresh() -> (PathBuf, Config) {
     clippy::disallowed_methods,
     reason = "the Makefile says so by a variable"
 )]
-fn on_postgres() -> bool {
+pub fn on_postgres() -> bool {
     std::env::var_os("BURROW_TEST_DATABASE").is_some_and(|engine| engine == "postgres")
 }
 

@@ -7,9 +7,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use burrow::kit::id;
 use parking_lot::Mutex;
 
 /// How long a start may take on a busy machine.
@@ -254,12 +254,20 @@ pub(crate) fn drop_database(address: &str) {
     }
 }
 
+/// Whether this process may become somebody else.
+pub(crate) fn is_root() -> bool {
+    let out = Command::new("id").arg("-u").output().unwrap();
+    out.stdout.starts_with(b"0")
+}
+
 /// A folder that goes with the value.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        let name = format!("burrow-it-{}", id::random(12, id::LOWER_ALNUM));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let nth = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("burrow-it-{}-{nth}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
