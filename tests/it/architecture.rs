@@ -208,7 +208,7 @@ fn above_attributes<'a>(lines: &[&'a str]) -> Option<&'a str> {
 #[test]
 fn what_the_second_engine_leaves_out_is_there_and_says_why() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let list = std::fs::read_to_string(root.join("embedded.txt")).unwrap();
+    let list = fs::read_to_string(root.join("embedded.txt")).unwrap();
     for line in list.lines().filter(|line| !line.starts_with('#')) {
         let (name, reason) = line.split_once("  ").unwrap_or_else(|| panic!("{line}"));
         assert!(!reason.trim().is_empty(), "{line}");
@@ -216,8 +216,7 @@ fn what_the_second_engine_leaves_out_is_there_and_says_why() {
         let base = root.join(module.replace("::", "/"));
         let files = [base.with_extension("rs"), base.join("mod.rs")];
         let there = files.iter().any(|file| {
-            std::fs::read_to_string(file)
-                .is_ok_and(|text| text.contains(&format!("fn {function}()")))
+            fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("fn {function}()")))
         });
         assert!(there, "{name} is no test");
     }

@@ -141,7 +141,7 @@ mod tests {
                 "A /* ; /* ; */ ; */ ; B -- ;",
                 vec!["A /* ; /* ; */ ; */ ", " B -- ;"],
             ),
-            ("SELECT 'öffnet", vec!["SELECT 'öffnet"]),
+            ("SELECT '\u{f6}ffnet", vec!["SELECT '\u{f6}ffnet"]),
             ("$", vec!["$"]),
             ("/*", vec![]),
         ] {
