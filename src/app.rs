@@ -18,7 +18,7 @@ use crate::ops::{self, Backups, Limiter, Logs, Metrics, Settings};
 use crate::outbound::Outbound;
 use crate::realtime::Hub;
 use crate::records::Records;
-use crate::store::{Access, OpenOptions, Store, StoreError};
+use crate::store::{Access, OpenOptions, Remote, Storage, Store, StoreError};
 
 /// All services. Cheap to clone: one reference count.
 #[derive(Clone, Debug)]
@@ -89,9 +89,14 @@ impl App {
     pub async fn open(config: Config, clock: Clock, access: Access) -> Result<Self, OpenError> {
         let store = open_store(&config, &clock, access)?;
         let settings = settings(&config, &store).await?;
+        if access == Access::Alone {
+            store.join(storage(&config))?;
+        }
         let logs = Logs::start(store.logs().clone(), settings.clone(), clock.clone());
-        let limiter = Limiter::new(settings.clone());
-        let files = Files::new(&config.dir, config.durable);
+        let limiter = Limiter::new(settings.clone(), store.common().cloned());
+        let stored = config.files_dir.clone();
+        let stored = stored.unwrap_or_else(|| config.dir.join("storage"));
+        let files = Files::new(&config.dir, stored, config.durable);
         if access == Access::Alone {
             files.sweep(&store).await?;
         }
@@ -99,7 +104,7 @@ impl App {
         let records = Records::new(
             store.clone(),
             passwords.clone(),
-            Throttle::default(),
+            Throttle::of(&store),
             files.clone(),
             settings.clone(),
         );
@@ -191,20 +196,41 @@ async fn settings(config: &Config, store: &Store) -> Result<Settings, ops::Error
 
 fn open_store(config: &Config, clock: &Clock, access: Access) -> Result<Store, StoreError> {
     let store = Store::open(&OpenOptions {
-        database: database(config)?,
+        database: remote(config)?,
         durable: config.durable,
         query_timeout: config.query_timeout,
         access,
         safety_copy: config.safety_copy,
         ..OpenOptions::new(&config.dir, clock.clone())
     })?;
-    if access == Access::Alone {
-        store.be_only_server()?;
+    if store.is_embedded() && config.files_dir.is_some() {
+        return Err(StoreError::Directory(
+            "--files-dir is for servers that share a PostgreSQL".to_owned(),
+        ));
     }
     Ok(store)
 }
 
-/// Address of the PostgreSQL that holds the data, if one does.
+/// Where uploaded files lie.
+fn storage(config: &Config) -> Storage {
+    if config.files_dir.is_some() {
+        Storage::Shared
+    } else {
+        Storage::Own
+    }
+}
+
+/// The PostgreSQL that holds the data, if one does.
+fn remote(config: &Config) -> Result<Option<Remote>, StoreError> {
+    let address = database(config)?;
+    Ok(address.map(|address| Remote {
+        listen: config.database_listen.clone(),
+        connections: config.database_connections,
+        ..Remote::at(address)
+    }))
+}
+
+/// Its address.
 fn database(config: &Config) -> Result<Option<Secret<String>>, StoreError> {
     let Some(file) = &config.database_file else {
         return Ok(config.database.clone());

@@ -24,6 +24,12 @@ pub struct Config {
     pub database: Option<Secret<String>>,
     /// File that holds the address instead.
     pub database_file: Option<PathBuf>,
+    /// Address of the database itself, where the other one is a pooler's.
+    pub database_listen: Option<Secret<String>>,
+    /// Connections to the database at most.
+    pub database_connections: usize,
+    /// Directory of uploaded files that all servers of the database reach.
+    pub files_dir: Option<PathBuf>,
     /// Directory of static files served from `/`, when there is one.
     pub public_dir: Option<PathBuf>,
     /// Whether a missing static file is answered with `index.html`.
@@ -86,6 +92,9 @@ impl Config {
             dir,
             database: None,
             database_file: None,
+            database_listen: None,
+            database_connections: limits::DATABASE_CONNECTIONS,
+            files_dir: None,
             public_dir: None,
             index_fallback: true,
             origins: vec!["*".to_owned()],
@@ -174,6 +183,33 @@ pub struct Common {
         value_name = "FILE"
     )]
     database_file: Option<PathBuf>,
+    /// Address of the PostgreSQL itself, where --database is that of a pooler which shares connections between transactions
+    #[arg(
+        long = "database-listen",
+        env = "BURROW_DATABASE_LISTEN",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
+    database_listen: Option<String>,
+    /// Connections to the PostgreSQL that this server opens at most
+    #[arg(
+        long = "database-connections",
+        env = "BURROW_DATABASE_CONNECTIONS",
+        global = true,
+        value_name = "N",
+        default_value_t = limits::DATABASE_CONNECTIONS,
+        value_parser = connections
+    )]
+    database_connections: usize,
+    /// Keep uploaded files in this directory, which all servers of the PostgreSQL reach
+    #[arg(
+        long = "files-dir",
+        env = "BURROW_FILES_DIR",
+        global = true,
+        value_name = "DIR"
+    )]
+    files_dir: Option<PathBuf>,
     /// Print logs to the console, whatever their level
     #[arg(long, env = "BURROW_DEV", value_parser = BoolishValueParser::new(), global = true, num_args = 0..=1, require_equals = true,
         default_value_t = false, default_missing_value = "true", value_name = "BOOL")]
@@ -559,6 +595,18 @@ pub struct Credentials {
     pub password: String,
 }
 
+/// A number of connections that a server can do with.
+fn connections(text: &str) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number < limits::DATABASE_CONNECTIONS_MIN {
+        return Err(format!(
+            "a server needs {} connections",
+            limits::DATABASE_CONNECTIONS_MIN
+        ));
+    }
+    Ok(number)
+}
+
 impl Common {
     /// The configuration of these flags and of the environment.
     ///
@@ -577,6 +625,9 @@ impl Common {
             variables: variables()?,
             database: self.database.clone().map(Secret::new),
             database_file: self.database_file.clone(),
+            database_listen: self.database_listen.clone().map(Secret::new),
+            database_connections: self.database_connections,
+            files_dir: self.files_dir.clone(),
             public_dir: Some(public),
             index_fallback: self.index_fallback,
             encryption_key: key(&self.encryption_env)?,

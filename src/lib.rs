@@ -20,5 +20,9 @@ pub mod records;
 pub mod schema;
 pub mod store;
 #[cfg(test)]
+#[expect(
+    dead_code,
+    reason = "the integration tests stop and copy theirs as well"
+)]
 #[path = "../tests/it/support/postgres.rs"]
 mod test_server;

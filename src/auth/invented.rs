@@ -1,5 +1,6 @@
 //! Codes that were promised to addresses nobody has: nothing is stored and nothing is sent, but their ids behave as real
-//! ones do (fresh up to a bound, then the newest again; tries counted by person), so that they cannot be told apart.
+//! ones do (fresh up to a bound, then the newest again; tries counted by person), so that they cannot be told apart. The
+//! servers of one PostgreSQL promise together.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,10 +11,17 @@ use parking_lot::Mutex;
 use crate::kit::id;
 use crate::kit::limits::{CODES_INVENTED_MAX, CODES_UNEXPIRED_MAX};
 use crate::kit::time::Timestamp;
+use crate::store::{Common, Note, Store, StoreError};
+
+/// What they are called in the database.
+const KIND: &str = "invented";
 
 /// The invented codes of one server, the oldest forgotten first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Invented(Arc<Mutex<Inner>>);
+pub(super) struct Invented {
+    common: Option<Common>,
+    own: Arc<Mutex<Inner>>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -30,6 +38,14 @@ struct Promise {
 }
 
 impl Invented {
+    /// For the servers of `store`.
+    pub(super) fn of(store: &Store) -> Self {
+        Self {
+            common: store.common().cloned(),
+            own: Arc::default(),
+        }
+    }
+
     /// An id for `email`, which no account of `collection` has.
     pub(super) fn promise(
         &self,
@@ -37,15 +53,19 @@ impl Invented {
         email: &str,
         now: Timestamp,
         life_secs: i64,
-    ) -> CompactString {
+    ) -> Result<CompactString, StoreError> {
         let person = format_compact!("{collection} {email}");
-        let mut inner = self.0.lock();
+        if let Some(common) = &self.common {
+            let ends = now.plus_millis(life_secs.saturating_mul(1000));
+            return promise(common, &person, now, ends);
+        }
+        let mut inner = self.own.lock();
         inner.forget_expired(&person, now);
         let known = inner.by_person.get(&person);
         if let Some(ids) = known.filter(|ids| ids.len() >= CODES_UNEXPIRED_MAX)
             && let Some(newest) = ids.back()
         {
-            return newest.clone();
+            return Ok(newest.clone());
         }
         while inner.order.len() >= CODES_INVENTED_MAX {
             inner.forget_oldest();
@@ -59,14 +79,46 @@ impl Invented {
         inner.promised.insert(id.clone(), promise);
         let ids = inner.by_person.entry(person).or_default();
         ids.push_back(id.clone());
-        id
+        Ok(id)
     }
 
     /// Whom the id was promised to.
-    pub(super) fn person(&self, id: &str) -> Option<CompactString> {
-        let inner = self.0.lock();
-        inner.promised.get(id).map(|promise| promise.person.clone())
+    pub(super) fn person(
+        &self,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<CompactString>, StoreError> {
+        if let Some(common) = &self.common {
+            return Ok(common.owner(KIND, id, now)?.map(CompactString::from));
+        }
+        let inner = self.own.lock();
+        Ok(inner.promised.get(id).map(|promise| promise.person.clone()))
     }
+}
+
+/// As [`Invented::promise`], together with other servers.
+fn promise(
+    common: &Common,
+    person: &str,
+    now: Timestamp,
+    ends: Timestamp,
+) -> Result<CompactString, StoreError> {
+    let known = common.owned(KIND, person, now)?;
+    if known.len() >= CODES_UNEXPIRED_MAX
+        && let Some(newest) = known.last()
+    {
+        return Ok(newest.into());
+    }
+    let id = id::record_id();
+    let note = Note {
+        kind: KIND,
+        key: &id,
+        owner: person,
+        value: "",
+        ends,
+    };
+    common.keep(note, now)?;
+    Ok(id)
 }
 
 impl Inner {
@@ -110,7 +162,10 @@ mod tests {
     #[test]
     fn ids_are_fresh_up_to_the_bound_and_then_the_newest_again() {
         let invented = Invented::default();
-        let ask = |now| invented.promise("users", "nobody@example.com", now, 180);
+        let ask = |now| {
+            let promised = invented.promise("users", "nobody@example.com", now, 180);
+            promised.unwrap()
+        };
         let mut ids: Vec<_> = (0..CODES_UNEXPIRED_MAX).map(|_| ask(NOW)).collect();
         assert_eq!(ask(NOW), ids[CODES_UNEXPIRED_MAX - 1]);
         ids.sort();
@@ -118,17 +173,19 @@ mod tests {
         assert_eq!(ids.len(), CODES_UNEXPIRED_MAX);
         let later = ask(NOW.plus_millis(180_000));
         assert!(!ids.contains(&later));
-        assert_eq!(invented.person(&later).unwrap(), "users nobody@example.com");
-        assert_eq!(invented.person(&ids[0]), None);
+        let person = |id: &str| invented.person(id, NOW).unwrap();
+        assert_eq!(person(&later).unwrap(), "users nobody@example.com");
+        assert_eq!(person(&ids[0]), None);
     }
 
     #[test]
     fn a_flood_is_bounded() {
         let invented = Invented::default();
         for n in 0..CODES_INVENTED_MAX + 10 {
-            invented.promise("users", &format!("x{n}@example.com"), NOW, 180);
+            let email = format!("x{n}@example.com");
+            invented.promise("users", &email, NOW, 180).unwrap();
         }
-        let inner = invented.0.lock();
+        let inner = invented.own.lock();
         assert_eq!(inner.order.len(), CODES_INVENTED_MAX);
         assert_eq!(inner.promised.len(), CODES_INVENTED_MAX);
         assert_eq!(inner.by_person.len(), CODES_INVENTED_MAX);

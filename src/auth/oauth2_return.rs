@@ -4,7 +4,10 @@
 
 use std::collections::HashMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 
 use super::service::Auth;
 use crate::call::Call;
@@ -12,6 +15,7 @@ use crate::kit::json::{self, Json};
 use crate::kit::limits::{APPLE_NAME_BYTES_MAX, APPLE_NAME_MILLIS, APPLE_NAMES_MAX};
 use crate::kit::time::Timestamp;
 use crate::realtime::{ClientId, Hub};
+use crate::store::{Common, Note, Store};
 
 /// The one provider that tells a name on the way back and never again.
 pub(super) const NAMING_PROVIDER: &str = "apple";
@@ -31,28 +35,68 @@ pub struct Returned {
     pub user: String,
 }
 
-/// Names by the code that they came with, for a minute.
+/// Names by the code that they came with, for a minute; the servers of one PostgreSQL keep them together.
 #[derive(Debug, Default)]
-pub(super) struct Names(Mutex<HashMap<String, (Timestamp, String)>>);
+pub(super) struct Names {
+    common: Option<Common>,
+    own: Mutex<HashMap<String, (Timestamp, String)>>,
+}
+
+/// What they are called in the database.
+const KIND: &str = "name";
 
 impl Names {
+    /// For the servers of `store`.
+    pub(super) fn of(store: &Store) -> Self {
+        Self {
+            common: store.common().cloned(),
+            own: Mutex::default(),
+        }
+    }
+
     fn keep(&self, code: &str, user: &str, now: Timestamp) {
-        let Some(name) = name_of(user) else {
+        let Some(name) = name_of(user).filter(|_| code.len() <= APPLE_NAME_BYTES_MAX) else {
             return;
         };
-        let mut names = self.0.lock();
+        let ends = now.plus_millis(APPLE_NAME_MILLIS);
+        if let Some(common) = &self.common {
+            let note = Note {
+                kind: KIND,
+                key: &print_of(code),
+                owner: "",
+                value: &name,
+                ends,
+            };
+            if let Err(error) = common.keep(note, now) {
+                tracing::warn!(%error, "the name that a provider told is lost");
+            }
+            return;
+        }
+        let mut names = self.own.lock();
         names.retain(|_, (until, _)| *until > now);
-        if names.len() < APPLE_NAMES_MAX && code.len() <= APPLE_NAME_BYTES_MAX {
-            let until = now.plus_millis(APPLE_NAME_MILLIS);
-            names.insert(code.to_owned(), (until, name));
+        if names.len() < APPLE_NAMES_MAX {
+            names.insert(code.to_owned(), (ends, name));
         }
     }
 
     /// The name that came with `code`, once.
     pub(super) fn take(&self, code: &str, now: Timestamp) -> Option<String> {
-        let (until, name) = self.0.lock().remove(code)?;
+        if let Some(common) = &self.common {
+            return common
+                .take(KIND, &print_of(code), now)
+                .unwrap_or_else(|error| {
+                    tracing::warn!(%error, "the name that a provider told cannot be read");
+                    None
+                });
+        }
+        let (until, name) = self.own.lock().remove(code)?;
         (until > now).then_some(name)
     }
+}
+
+/// A code is a secret, and any text.
+fn print_of(code: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(code))
 }
 
 fn name_of(user: &str) -> Option<String> {
@@ -66,8 +110,7 @@ fn name_of(user: &str) -> Option<String> {
 
 impl Auth {
     /// Hands what came back to the connection that waits for it; whether the sign-in can go on.
-    #[must_use]
-    pub fn come_back(&self, hub: &Hub, call: &Call, returned: &Returned) -> bool {
+    pub async fn come_back(&self, hub: &Hub, call: &Call, returned: &Returned) -> bool {
         if returned.state.is_empty() {
             return false;
         }
@@ -81,7 +124,8 @@ impl Auth {
             told["code"] = Json::from("");
         }
         let client = ClientId::from_text(&returned.state);
-        let heard = hub.tell_once(&client, call.client_ip, TOPIC, &told);
+        let heard = hub.tell_once_anywhere(&client, call.client_ip, TOPIC, &told);
+        let heard = heard.await;
         let good = heard && returned.error.is_empty() && !returned.code.is_empty();
         if good && !returned.user.is_empty() {
             self.names().keep(&returned.code, &returned.user, call.now);
@@ -118,7 +162,7 @@ mod tests {
         for n in 0..APPLE_NAMES_MAX + 10 {
             names.keep(&n.to_string(), user, NOW);
         }
-        assert_eq!(names.0.lock().len(), APPLE_NAMES_MAX);
+        assert_eq!(names.own.lock().len(), APPLE_NAMES_MAX);
         let long = format!(
             r#"{{"name":{{"firstName":"{}"}}}}"#,
             "x".repeat(APPLE_NAME_BYTES_MAX + 1)
@@ -127,6 +171,6 @@ mod tests {
         names.keep("long", &long, later);
         assert_eq!(names.take("long", later), None);
         names.keep("late", user, later);
-        assert_eq!(names.0.lock().len(), 1);
+        assert_eq!(names.own.lock().len(), 1);
     }
 }

@@ -105,7 +105,7 @@ impl Auth {
         found: Option<&(Record, Record)>,
     ) -> Result<(), Error> {
         // An invented code is tried like a real one: the count is the person's, not the code's.
-        let invented = self.invented().person(&form.otp_id);
+        let invented = self.invented().person(&form.otp_id, call.now)?;
         let unknown = invented.as_deref().unwrap_or(&form.otp_id);
         let subject = found.map_or(unknown, |(_, record)| record.id());
         let (throttle, window) = (self.throttle(), CODE_TRIES_WINDOW_MILLIS);

@@ -81,7 +81,7 @@ impl Auth {
             let invented = self.invented();
             return Ok(PromisedCode {
                 id: invented
-                    .promise(collection.id.as_str(), email, now, life)
+                    .promise(collection.id.as_str(), email, now, life)?
                     .into(),
                 outcome: Quietly::Skipped("unknown address"),
             });

@@ -69,12 +69,9 @@ impl Auth {
         let (mut options, state) = party.start_discoverable_authentication().map_err(refused)?;
         // Whether to ask in a form field or at once is the page's to decide.
         options.mediation = None;
-        let ceremony = Ceremony::SignIn {
-            state: Box::new(state),
-            collection: collection.id.clone(),
-        };
+        let ceremony = Ceremony::sign_in(state, &collection.id);
         Ok(Challenge {
-            id: self.ceremonies().begin(ceremony, call.now).into(),
+            id: self.ceremonies().begin(ceremony, call.now)?,
             options: serde_json::to_value(options).map_err(|_| Error::Failed)?,
         })
     }
@@ -94,11 +91,11 @@ impl Auth {
         let Some(Ceremony::SignIn {
             state,
             collection: begun,
-        }) = self.ceremonies().take(challenge, call.now)
+        }) = self.ceremonies().take(challenge, call.now)?
         else {
             return Err(Error::Failed);
         };
-        if begun != collection.id {
+        if begun != collection.id.as_str() {
             return Err(Error::Failed);
         }
         let answer = PublicKeyCredential::deserialize(credential).map_err(|_| Error::Failed)?;

@@ -5,7 +5,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use webauthn_rs::prelude::{Passkey, PasskeyRegistration, RegisterPublicKeyCredential};
 
-use super::ceremonies::Ceremony;
+use super::ceremonies::{Account, Ceremony};
 use super::error::Error;
 use super::notice::Changed;
 use super::passkey::{self, Challenge, handle, is_framed, passkey_of, refused};
@@ -63,10 +63,10 @@ impl Auth {
         selection["requireResidentKey"] = Json::from(true);
         let ceremony = Ceremony::Register {
             state: Box::new(state),
-            account: Box::new(account.clone()),
+            account: Account::of(account),
         };
         Ok(Challenge {
-            id: self.ceremonies().begin(ceremony, call.now).into(),
+            id: self.ceremonies().begin(ceremony, call.now)?,
             options,
         })
     }
@@ -87,15 +87,12 @@ impl Auth {
         let Some(Ceremony::Register {
             state,
             account: begun,
-        }) = self.ceremonies().take(challenge, call.now)
+        }) = self.ceremonies().take(challenge, call.now)?
         else {
             return Err(Error::Passkey);
         };
         // The same account, and nothing has ended its tokens since.
-        let same = begun.collection().id == account.collection().id
-            && begun.id() == account.id()
-            && begun.text("tokenKey") == account.text("tokenKey");
-        if !same {
+        if begun != Account::of(account) {
             return Err(Error::Passkey);
         }
         let passkey = self.verify_new(&state, credential)?;

@@ -82,10 +82,10 @@ impl Auth {
             record,
             &values,
         );
-        let throttle = self.throttle().clone();
+        let (throttle, now) = (self.throttle().clone(), call.now);
         self.post(MAIL, record, letter, move |sent| async move {
             if !sent {
-                throttle.forget(&turn);
+                throttle.forget(&turn, now);
             }
         });
         Quietly::Posted

@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
@@ -13,12 +15,19 @@ use crate::call::{Actor, Call};
 use crate::kit::limits::{FRESH_SIGN_IN_MILLIS, FRESH_SIGN_INS_MAX};
 use crate::kit::time::Timestamp;
 use crate::schema::Record;
+use crate::store::{Common, Note, Store};
 
 type Fingerprint = [u8; 32];
 
 /// Tokens that a sign-in gave lately, by their fingerprints. Tokens made from others are not among them.
 #[derive(Debug, Default)]
-pub(super) struct Recent(Mutex<Inner>);
+pub(super) struct Recent {
+    common: Option<Common>,
+    own: Mutex<Inner>,
+}
+
+/// What they are called in the database, where servers share one.
+const KIND: &str = "recent";
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -28,10 +37,33 @@ struct Inner {
 }
 
 impl Recent {
+    /// For the servers of `store`.
+    pub(super) fn of(store: &Store) -> Self {
+        Self {
+            common: store.common().cloned(),
+            own: Mutex::default(),
+        }
+    }
+
     /// Notes the token of a sign-in.
     pub(super) fn note(&self, token: &str, now: Timestamp) {
         let print: Fingerprint = Sha256::digest(token).into();
-        let mut inner = self.0.lock();
+        let until = now.plus_millis(FRESH_SIGN_IN_MILLIS);
+        if let Some(common) = &self.common {
+            let note = Note {
+                kind: KIND,
+                key: &BASE64_URL_SAFE_NO_PAD.encode(print),
+                owner: "",
+                value: "",
+                ends: until,
+            };
+            if let Err(error) = common.keep(note, now) {
+                // The password proves as well.
+                tracing::warn!(%error, "a sign-in is not known as a fresh one");
+            }
+            return;
+        }
+        let mut inner = self.own.lock();
         while let Some(oldest) = inner.order.front() {
             let ended = inner.until.get(oldest).is_none_or(|until| *until <= now);
             if !ended && inner.order.len() < FRESH_SIGN_INS_MAX {
@@ -40,7 +72,6 @@ impl Recent {
             let oldest = inner.order.pop_front();
             oldest.and_then(|print| inner.until.remove(&print));
         }
-        let until = now.plus_millis(FRESH_SIGN_IN_MILLIS);
         if inner.until.insert(print, until).is_none() {
             inner.order.push_back(print);
         }
@@ -48,7 +79,11 @@ impl Recent {
 
     fn holds(&self, token: &str, now: Timestamp) -> bool {
         let print: Fingerprint = Sha256::digest(token).into();
-        let inner = self.0.lock();
+        if let Some(common) = &self.common {
+            let owner = common.owner(KIND, &BASE64_URL_SAFE_NO_PAD.encode(print), now);
+            return owner.is_ok_and(|owner| owner.is_some());
+        }
+        let inner = self.own.lock();
         inner.until.get(&print).is_some_and(|until| *until > now)
     }
 }
@@ -132,11 +167,11 @@ mod tests {
         for n in 0..FRESH_SIGN_INS_MAX + 5 {
             recent.note(&n.to_string(), NOW);
         }
-        assert_eq!(recent.0.lock().order.len(), FRESH_SIGN_INS_MAX);
+        assert_eq!(recent.own.lock().order.len(), FRESH_SIGN_INS_MAX);
         assert!(!recent.holds("0", NOW));
         let later = NOW.plus_millis(FRESH_SIGN_IN_MILLIS);
         recent.note("late", later);
-        assert_eq!(recent.0.lock().order.len(), 1);
-        assert_eq!(recent.0.lock().until.len(), 1);
+        assert_eq!(recent.own.lock().order.len(), 1);
+        assert_eq!(recent.own.lock().until.len(), 1);
     }
 }

@@ -65,21 +65,21 @@ impl Auth {
         store.on_commit(move |group| listener.forget(group));
         let usage = Usage::start(store.clone());
         Self(Arc::new(Inner {
+            invented: Invented::of(&store),
+            names: Names::of(&store),
+            recent: Recent::of(&store),
+            ceremonies: Ceremonies::of(&store),
             store,
             passwords,
             settings,
             mailer,
             logs,
             throttle: records.throttle().clone(),
-            invented: Invented::default(),
             usage,
             callers,
             records,
             providers: Providers::new(outbound.clone()),
             outbound,
-            names: Names::default(),
-            recent: Recent::default(),
-            ceremonies: Ceremonies::default(),
         }))
     }
 

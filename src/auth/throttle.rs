@@ -1,6 +1,7 @@
 //! Slows guessing down: failed sign-ins are counted by account and network, and by address; tries of codes are counted
 //! right or wrong. An attempt to sign in counts from its start and is forgiven when it turns out right, so that many at
-//! once are not free. The counts are kept in a file of the data directory, so that a restart hands out no new tries.
+//! once are not free. The counts are kept in a file of the data directory, so that a restart hands out no new tries; the
+//! servers of one PostgreSQL count together, in its tables.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,7 +17,7 @@ use crate::kit::limits::{
 };
 use crate::kit::task::Task;
 use crate::kit::time::Timestamp;
-use crate::store::Store;
+use crate::store::{Common, Counted, Store, StoreError};
 
 /// Name of the file that the counts are kept in.
 const FILE: &str = "throttle";
@@ -31,6 +32,8 @@ pub struct Throttle(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
+    /// Where several servers count together; the rest is of a server that counts alone.
+    common: Option<Common>,
     windows: Mutex<Windows>,
     changed: Notify,
     /// Writes the counts down while there is a directory to write to.
@@ -63,9 +66,19 @@ impl Window {
 pub struct Attempt {
     throttle: Throttle,
     keys: [CompactString; 2],
+    now: Timestamp,
 }
 
 impl Throttle {
+    /// Counts for the servers of `store`.
+    #[must_use]
+    pub fn of(store: &Store) -> Self {
+        Self(Arc::new(Counts {
+            common: store.common().cloned(),
+            ..Counts::default()
+        }))
+    }
+
     /// Begins an attempt on `identity` of the collection `collection` from `address`; `known` devices of the account
     /// are never shut out. Refused with the seconds to wait.
     ///
@@ -86,11 +99,21 @@ impl Throttle {
             format_compact!("{collection} {} {identity}", network(address)),
             format_compact!("{address}"),
         ];
+        let bounds = [SIGN_IN_FAILURES_MAX, SIGN_IN_FAILURES_ADDRESS_MAX];
+        if let Some(common) = &self.0.common {
+            let wanted = [&keys[0], &keys[1]].map(|key| (key.as_str(), SIGN_IN_WINDOW_MILLIS));
+            let bounds = bounds.map(|most| if known { u32::MAX } else { most });
+            together(common, &wanted, &bounds, now)?;
+            return Ok(Attempt {
+                throttle: self.clone(),
+                keys,
+                now,
+            });
+        }
         let mut windows = self.0.windows.lock();
         if windows.len() + 2 > THROTTLE_KEYS_MAX {
             make_room(&mut windows, now);
         }
-        let bounds = [SIGN_IN_FAILURES_MAX, SIGN_IN_FAILURES_ADDRESS_MAX];
         if !known {
             for (key, most) in keys.iter().zip(bounds) {
                 if let Some(window) = windows.get(key)
@@ -114,7 +137,41 @@ impl Throttle {
         Ok(Attempt {
             throttle: self.clone(),
             keys,
+            now,
         })
+    }
+}
+
+/// Counts together with other servers, unless one of the counts is past its bound; then the seconds to wait.
+fn together(
+    common: &Common,
+    keys: &[(&str, i64)],
+    bounds: &[u32],
+    now: Timestamp,
+) -> Result<(), u64> {
+    let over = |counted: &[Counted]| {
+        let mut pairs = counted.iter().zip(bounds);
+        pairs
+            .find(|(count, most)| count.used > i64::from(**most))
+            .map(|(count, _)| count.ends)
+    };
+    match common.count(keys, now, |counted| over(counted).is_none()) {
+        Ok((counted, _)) => match over(&counted) {
+            None => Ok(()),
+            Some(ends) => Err(Window { ends, failures: 0 }.wait_secs(now)),
+        },
+        Err(error) => {
+            // Who cannot be counted may not try.
+            tracing::warn!(%error, "an attempt cannot be counted");
+            Err(1)
+        }
+    }
+}
+
+/// What could not be forgotten counts until it ends.
+fn forgotten(done: Result<(), StoreError>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "a count cannot be taken back");
     }
 }
 
@@ -127,6 +184,9 @@ impl Throttle {
         window_millis: i64,
         now: Timestamp,
     ) -> Result<(), u64> {
+        if let Some(common) = &self.0.common {
+            return together(common, &[(key, window_millis)], &[most], now);
+        }
         let mut windows = self.0.windows.lock();
         if windows.len() + 1 > THROTTLE_KEYS_MAX {
             make_room(&mut windows, now);
@@ -147,7 +207,10 @@ impl Throttle {
     }
 
     /// Forgets the count of `key`: what it stood for did not happen.
-    pub(super) fn forget(&self, key: &str) {
+    pub(super) fn forget(&self, key: &str, now: Timestamp) {
+        if let Some(common) = &self.0.common {
+            return forgotten(common.forget(key, now));
+        }
         self.0.windows.lock().remove(key);
         self.0.changed.notify_one();
     }
@@ -157,6 +220,9 @@ impl Throttle {
     /// Goes on with the counts that were kept in the directory of `store`, and keeps them there from now on, until
     /// [`Throttle::close`]. Counts that cannot be read are begun anew.
     pub(super) fn remember(&self, store: &Store, now: Timestamp) {
+        if self.0.common.is_some() {
+            return;
+        }
         match store.kept(FILE) {
             Ok(kept) => *self.0.windows.lock() = decoded(&kept.unwrap_or_default(), now),
             Err(error) => tracing::warn!(%error, "the counts of failed sign-ins cannot be read"),
@@ -226,8 +292,12 @@ fn decoded(text: &[u8], now: Timestamp) -> Windows {
 impl Attempt {
     /// It was right: forgiven, and the failures before it on this account too.
     pub fn succeeded(self) {
-        let mut windows = self.throttle.0.windows.lock();
         let [account, address] = &self.keys;
+        if let Some(common) = &self.throttle.0.common {
+            forgotten(common.forget(account, self.now));
+            return forgotten(common.uncount(address, self.now));
+        }
+        let mut windows = self.throttle.0.windows.lock();
         windows.remove(account);
         if let Some(window) = windows.get_mut(address) {
             window.failures = window.failures.saturating_sub(1);

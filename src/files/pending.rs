@@ -223,7 +223,7 @@ mod tests {
 
     fn files() -> (PathBuf, Files) {
         let dir = std::env::temp_dir().join(format!("burrow-files-{}", id::record_id()));
-        (dir.clone(), Files::new(&dir, false))
+        (dir.clone(), Files::new(&dir, dir.join("storage"), false))
     }
 
     fn key(name: &str) -> Key {

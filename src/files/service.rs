@@ -35,13 +35,13 @@ struct Inner {
 }
 
 impl Files {
-    /// The files of the data directory `dir`. Nothing is made until something is stored. Where it is `durable`, a blob is
-    /// on the disk when it counts as stored.
+    /// The files of the data directory `dir`, which lie in `stored`. Nothing is made until something is stored. Where it is
+    /// `durable`, a blob is on the disk when it counts as stored.
     #[must_use]
-    pub fn new(dir: &Path, durable: bool) -> Self {
+    pub fn new(dir: &Path, stored: PathBuf, durable: bool) -> Self {
         let own = dir.join(".burrow");
         Self(Arc::new(Inner {
-            local: Local::new(dir.join("storage"), durable),
+            local: Local::new(stored, durable),
             spool: own.join("tmp"),
             notes: own.join("pending"),
             removing: AtomicUsize::new(0),

@@ -117,7 +117,10 @@ pub(super) async fn come_back(
             user: String::new(),
         })
     };
-    let went_well = returned.is_some_and(|it| app.auth.come_back(&app.hub, &call, &it));
+    let went_well = match returned {
+        Some(returned) => app.auth.come_back(&app.hub, &call, &returned).await,
+        None => false,
+    };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = if by_post {
         StatusCode::SEE_OTHER

@@ -17,13 +17,17 @@ use crate::call::{Actor, Call, Context};
 use crate::kit::json::JsonMap;
 use crate::kit::limits::FORM_PAIRS_MAX;
 use crate::kit::time::Timestamp;
+use crate::store::StoreError;
 
 /// Builds the call of a request that came from `peer`; the body is not read yet.
-pub(super) async fn call(app: &App, parts: &Parts, peer: IpAddr) -> Call {
+///
+/// # Errors
+/// When nobody can tell now who asks: that is not the same as nobody asking.
+pub(super) async fn call(app: &App, parts: &Parts, peer: IpAddr) -> Result<Call, StoreError> {
     let now = app.clock.now();
     let remote_ip = peer.to_canonical();
-    Call {
-        actor: actor(app, &parts.headers, now).await,
+    Ok(Call {
+        actor: actor(app, &parts.headers, now).await?,
         now,
         context: Context::Default,
         method: parts.method.as_str().into(),
@@ -34,16 +38,16 @@ pub(super) async fn call(app: &App, parts: &Parts, peer: IpAddr) -> Call {
         client_ip: client_ip(app, &parts.headers, remote_ip),
         remote_ip,
         user_agent: text(&parts.headers, header::USER_AGENT).into(),
-    }
+    })
 }
 
 /// The owner of the request's token; a missing, expired or revoked one is a guest's (contract-auth 0.3).
-async fn actor(app: &App, headers: &HeaderMap, now: Timestamp) -> Actor {
-    // A database that cannot answer now will say so to the handler; the token itself is never an error.
-    app.auth
-        .resolve(token(headers), now)
-        .await
-        .unwrap_or_default()
+async fn actor(app: &App, headers: &HeaderMap, now: Timestamp) -> Result<Actor, StoreError> {
+    match app.auth.resolve(token(headers), now).await {
+        Err(error) if error.is_passing() => Err(error),
+        // The token itself is never an error.
+        resolved => Ok(resolved.unwrap_or_default()),
+    }
 }
 
 /// The caller's address: what the first configured proxy header that is present says, else the other end's. A proxy
@@ -208,6 +212,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for At<T> {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        // PostgreSQL knows no such letter, and so nothing of that name.
+        if !app.store.is_embedded() && parts.uri.path().contains("%00") {
+            return Err(Fault::not_found());
+        }
         let Path(path) = Path::<T>::from_request_parts(parts, app)
             .await
             .map_err(|rejection| Fault::not_found().caused_by(rejection))?;

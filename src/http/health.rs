@@ -1,8 +1,10 @@
-//! `GET /api/health`: that the server answers, and to superusers what it sees of them. Touches no storage.
+//! `GET /api/health`: that the server answers, and to superusers what it sees of them. Touches no storage, but tells
+//! where a database that others serve too is away.
 
 use axum::extract::State;
 
 use super::answer::{self, Answer};
+use super::error::Fault;
 use crate::app::App;
 use crate::call::Call;
 use crate::kit::json::{Json, JsonMap};
@@ -20,6 +22,9 @@ struct Health {
 
 /// Answers that the server is up.
 pub(super) async fn health(State(app): State<App>, call: Call) -> Answer {
+    if !app.store.is_reachable() {
+        return Err(Fault::busy().with_message("The database cannot be reached."));
+    }
     let mut data = JsonMap::new();
     if call.actor.is_superuser() {
         let settings = app.settings.current();

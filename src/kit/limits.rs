@@ -500,11 +500,24 @@ pub const DATABASE_CONNECT_SECS_MAX: u64 = 5;
 pub const DATABASE_SILENCE_SECS_MAX: u64 = 10;
 /// Milliseconds that a change of a table waits for those who use it; past it 503 with `Retry-After`.
 pub const DATABASE_LOCK_MILLIS_MAX: u64 = 5_000;
+/// Connections to PostgreSQL that a node opens at most, unless it is told otherwise.
+pub const DATABASE_CONNECTIONS: usize = 32;
+/// Fewest that it can do with: those of a kind of their own, and two of each kind that reads.
+pub const DATABASE_CONNECTIONS_MIN: usize = DATABASE_CONNECTIONS_OWN + 4;
+/// Those of a kind of their own: one that writes, one that listens, the logs', two of realtime's present, one of its past,
+/// one of live queries and those of their readers.
+pub const DATABASE_CONNECTIONS_OWN: usize = 7 + LIVE_READERS;
 /// Reader threads of a node with PostgreSQL, each with a connection.
 pub const DATABASE_READERS_MAX: usize = 12;
-/// Connections of a node with PostgreSQL that are kept for short reads.
-pub const DATABASE_CONNECTIONS_HERE: usize = 8;
+/// Milliseconds that a read in place waits for a connection; past it 503 with `Retry-After`.
+pub const DATABASE_TURN_MILLIS_MAX: u64 = 5_000;
 /// Milliseconds between two looks of a node at what others wrote, when nobody tells it.
 pub const DATABASE_LOOK_MILLIS: u64 = 500;
 /// Milliseconds after which a node that has not seen the end of the log trusts nothing that it remembers of identities.
 pub const DATABASE_STALE_MILLIS: u64 = 1_000;
+/// Values that nodes of one database share for a while; past it the oldest go.
+pub const NOTES_MAX: i64 = 100_000;
+/// Questions to other servers of one database that wait for an answer at the same time.
+pub const RELAY_ASKS_MAX: usize = 1_000;
+/// Seconds that the answer of another server is waited for; it may have gone.
+pub const RELAY_SECS_MAX: u64 = 3;

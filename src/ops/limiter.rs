@@ -1,4 +1,5 @@
-//! How often a client may ask: fixed windows by rule and address, in memory (contract-auth 6.4).
+//! How often a client may ask: fixed windows by rule and address, in memory (contract-auth 6.4); what has to do with
+//! signing in is counted together by the servers of one PostgreSQL.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,6 +12,10 @@ use crate::call::{Actor, Call};
 use crate::kit::address::network_of;
 use crate::kit::limits::RATE_WINDOWS_MAX;
 use crate::schema::Collection;
+use crate::store::{Common, StoreError};
+
+/// Actions that each server counts for itself; all others have to do with signing in.
+const ON_RECORDS: [&str; 6] = ["list", "view", "create", "update", "delete", "file"];
 
 /// The limiter. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -19,6 +24,7 @@ pub struct Limiter(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: Settings,
+    common: Option<Common>,
     windows: Mutex<Windows>,
 }
 
@@ -67,11 +73,12 @@ impl Standing {
 }
 
 impl Limiter {
-    /// A limiter under `settings`.
+    /// A limiter under `settings`, beside those of other servers that `common` is of.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, common: Option<Common>) -> Self {
         Self(Arc::new(Inner {
             settings,
+            common,
             windows: Mutex::default(),
         }))
     }
@@ -92,7 +99,7 @@ impl Limiter {
     #[must_use]
     pub fn count_path(&self, call: &Call, path: &str) -> Standing {
         let candidates = [format!("{} {path}", call.method), path.to_owned()];
-        self.count(call, &candidates, |rule| {
+        self.count(call, &candidates, false, |rule| {
             format!("{}{}", rule.label, rule.audience)
         })
     }
@@ -115,7 +122,8 @@ impl Limiter {
             .chain(any)
             .chain([format!("{} {path}", call.method), path.to_owned()])
             .collect();
-        self.count(call, &candidates, |rule| {
+        let together = !actions.iter().any(|action| ON_RECORDS.contains(action));
+        self.count(call, &candidates, together, |rule| {
             format!(
                 "{} {} {}",
                 collection.id.as_str(),
@@ -129,12 +137,20 @@ impl Limiter {
         &self,
         call: &Call,
         candidates: &[String],
+        together: bool,
         bucket: impl Fn(&RateRule) -> String,
     ) -> Standing {
         let settings = self.0.settings.current();
         let Some(rule) = rule_for(&settings, &call.actor, candidates) else {
             return Standing::default();
         };
+        if let Some(common) = self.0.common.as_ref().filter(|_| together) {
+            match counted(common, &bucket(rule), call, rule) {
+                Ok(standing) => return standing,
+                // Then at least this server counts.
+                Err(error) => tracing::warn!(%error, "a request cannot be counted together"),
+            }
+        }
         let mut windows = self.0.windows.lock();
         if windows.rules != settings.rate_limits.rules {
             windows.by_key.clear();
@@ -142,6 +158,32 @@ impl Limiter {
         }
         windows.take(bucket(rule), call, rule)
     }
+}
+
+/// Counts together with other servers.
+fn counted(
+    common: &Common,
+    bucket: &str,
+    call: &Call,
+    rule: &RateRule,
+) -> Result<Standing, StoreError> {
+    let (now, network) = (call.now, network_of(call.client_ip));
+    // Another rule is another count.
+    let key = format!(
+        "rate {}/{} {bucket} {network}",
+        rule.max_requests, rule.duration
+    );
+    let window = (key.as_str(), rule.duration.saturating_mul(1_000));
+    let (counts, _) = common.count(&[window], now, |_| true)?;
+    Ok(Standing(counts.first().map(|count| {
+        Count {
+            limit: rule.max_requests,
+            left: rule.max_requests.saturating_sub(count.used),
+            reset_secs: (count.ends.as_millis() - now.as_millis())
+                .max(0)
+                .div_euclid(1_000),
+        }
+    })))
 }
 
 impl Windows {

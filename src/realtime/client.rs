@@ -23,10 +23,13 @@ impl std::fmt::Debug for ClientId {
 }
 
 impl ClientId {
-    const LEN: usize = 40;
+    pub(super) const LEN: usize = 40;
 
-    pub(super) fn fresh() -> Self {
-        Self(id::random(Self::LEN, id::ALNUM))
+    /// A new one; where there are several servers, it begins with the name of the one that holds the connection.
+    pub(super) fn fresh(holder: &str) -> Self {
+        let mut text = CompactString::from(holder);
+        text.push_str(&id::random(Self::LEN - holder.len(), id::ALNUM));
+        Self(text)
     }
 
     /// From what a client sent.

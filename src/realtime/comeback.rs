@@ -72,6 +72,11 @@ pub(super) fn likeness(of: &impl Hash) -> u64 {
 }
 
 impl Comebacks {
+    /// Forgets everybody: the places are of another log.
+    pub(super) fn forget(&self) {
+        *self.0.lock() = Inner::default();
+    }
+
     /// Notes where a stream broke off.
     pub(super) fn remember(&self, mark: Mark, place: Position, now: Timestamp) {
         let mut inner = self.0.lock();

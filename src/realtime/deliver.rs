@@ -31,7 +31,7 @@ pub(super) struct Scene<'a> {
 }
 
 /// Gives one change to its subscribers. `cursor` seals the change's position, when somebody needs it; outboxes that
-/// must be woken go to `sleepers`; `judged` counts groups. Gives the connections whose queues are full.
+/// must be woken go to `sleepers`; `judged` counts groups.
 pub(super) fn change(
     roster: &Roster,
     scene: &Scene<'_>,
@@ -39,16 +39,16 @@ pub(super) fn change(
     cursor: &dyn Fn() -> CompactString,
     sleepers: &mut Vec<Arc<Outbox>>,
     judged: &AtomicU64,
-) -> Vec<ClientId> {
+) -> Told {
     let Some((before, after)) = images(&change.kind) else {
-        return Vec::new();
+        return Told::default();
     };
     let Some(any) = after.or(before) else {
-        return Vec::new();
+        return Told::default();
     };
     // Rules and fields are those of now; a record of a collection that is gone, or is another by the same name, is nobody's.
     let Some(collection) = scene.catalog.by_id(&any.collection().id) else {
-        return Vec::new();
+        return Told::default();
     };
     let before = before.map(|record| adapt(record, collection));
     let after = after.map(|record| adapt(record, collection));
@@ -57,7 +57,7 @@ pub(super) fn change(
         .or(before.as_ref())
         .map(|record| record.id().to_owned())
     else {
-        return Vec::new();
+        return Told::default();
     };
     let mut delivery = Delivery {
         scene,
@@ -66,7 +66,7 @@ pub(super) fn change(
         position: change.position,
         cursor: None,
         sleepers,
-        full: Vec::new(),
+        told: Told::default(),
     };
     for group in roster.concerned(collection, &id, before.as_ref(), after.as_ref()) {
         stats::add(judged, 1);
@@ -74,12 +74,26 @@ pub(super) fn change(
         let judging = AssertUnwindSafe(|| delivery.to(group, cursor));
         match catch_unwind(judging) {
             Ok(Ok(())) => {}
+            Ok(Err(records::Error::Store(error))) if error.is_passing() => {
+                tracing::warn!(%error, "realtime: a rule cannot be judged now");
+                let members = group.members.keys();
+                delivery.told.unjudged.extend(members.cloned());
+            }
             // Whoever cannot be judged hears nothing (security P09).
             Ok(Err(error)) => tracing::warn!(%error, "realtime: a rule could not be judged"),
             Err(_) => tracing::error!("realtime: judging a rule panicked"),
         }
     }
-    delivery.full
+    delivery.told
+}
+
+/// What became of a change.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Connections whose queues are full.
+    pub(super) full: Vec<ClientId>,
+    /// Subscriptions that could not be judged, and can be later.
+    pub(super) unjudged: Vec<(ClientId, CompactString)>,
 }
 
 struct Delivery<'a> {
@@ -89,7 +103,7 @@ struct Delivery<'a> {
     position: Position,
     cursor: Option<CompactString>,
     sleepers: &'a mut Vec<Arc<Outbox>>,
-    full: Vec<ClientId>,
+    told: Told,
 }
 
 impl Delivery<'_> {
@@ -190,7 +204,7 @@ impl Delivery<'_> {
             match member.outbox.push_event(bytes, place) {
                 Pushed::First => self.sleepers.push(Arc::clone(&member.outbox)),
                 Pushed::Behind => {}
-                Pushed::Full => self.full.push(id.clone()),
+                Pushed::Full => self.told.full.push(id.clone()),
             }
         }
     }

@@ -18,6 +18,7 @@ use super::comeback::{self, Comebacks};
 use super::frame;
 use super::judge::{self, Refusal};
 use super::live::Live;
+use super::relay::Relay;
 use super::replayer::Replays;
 use super::ring::Ring;
 use super::roster::{Past, Roster};
@@ -27,6 +28,7 @@ use super::worker::Window;
 use crate::call::Actor;
 use crate::kit::clock::Clock;
 use crate::kit::json::{Json, JsonMap};
+use crate::kit::limits::RELAY_ASKS_MAX;
 use crate::ops::Settings;
 use crate::ops::settings::Realtime;
 use crate::store::{Cursor, Position, Store};
@@ -101,6 +103,10 @@ pub(super) struct Inner {
     pub(super) empty: Notify,
     /// Changes up to here were committed before anybody listened: the ring may hold some of them.
     pub(super) base: AtomicU64,
+    /// The way to other servers of the database, where there can be any.
+    pub(super) relay: Option<Relay>,
+    /// The log that positions are of.
+    pub(super) epoch: AtomicU64,
 }
 
 /// Somebody who connects.
@@ -208,6 +214,8 @@ impl Hub {
             roster: Mutex::default(),
             seen: AtomicU64::new(0),
             base: AtomicU64::new(0),
+            relay: Relay::of(store),
+            epoch: AtomicU64::new(store.head().epoch),
             threads: Mutex::default(),
             empty: Notify::new(),
             closed: AtomicBool::new(false),
@@ -235,7 +243,28 @@ impl Hub {
         let mut threads = inner.start_live()?;
         threads.extend([present, past, members]);
         *inner.threads.lock() = threads;
-        Ok(Self(inner))
+        let hub = Self(inner);
+        if hub.0.relay.is_some() {
+            hub.start_relay()?;
+        }
+        Ok(hub)
+    }
+
+    /// Listens to other servers, on a thread of its own: what they ask takes reads.
+    fn start_relay(&self) -> std::io::Result<()> {
+        let (to, posts) = crossbeam_channel::bounded(RELAY_ASKS_MAX);
+        let weak = Arc::downgrade(&self.0);
+        self.0.store.on_post(move |post| {
+            // Who asks waits for no more than a moment, and asks again.
+            if weak.strong_count() > 0 && to.try_send(post.to_owned()).is_err() {
+                tracing::warn!("realtime: too many posts of other servers");
+            }
+        });
+        let weak = Arc::downgrade(&self.0);
+        std::thread::Builder::new()
+            .name("realtime-relay".to_owned())
+            .spawn(move || Self::relay(&weak, &posts))
+            .map(drop)
     }
 
     /// Opens a connection. Its first frame (`PB_CONNECT`, `hello`) is in the outbox.
@@ -263,7 +292,8 @@ impl Hub {
         let mut roster = inner.roster.lock();
         let settings = inner.settings.current();
         admit(&mut roster, &settings.realtime, address)?;
-        let id = ClientId::fresh();
+        let holder = inner.relay.as_ref().map_or("", |relay| relay.name.as_str());
+        let id = ClientId::fresh(holder);
         let outbox = Arc::new(Outbox::new(settings.realtime.backlog_max()));
         outbox.push(match transport {
             Transport::Sse => frame::sse_connect(id.as_str()),

@@ -154,16 +154,25 @@ impl Inner {
     }
 
     /// A key changed or ended: its connections reach as far as it now does, or become guests.
-    pub(super) fn follow_key(&self, roster: &mut Roster, row: &Record, tx: &ReadTx<'_>) {
+    ///
+    /// # Errors
+    /// When nobody can be read now; then nothing may be told before somebody can.
+    pub(super) fn follow_key(
+        &self,
+        roster: &mut Roster,
+        row: &Record,
+        tx: &ReadTx<'_>,
+    ) -> Result<(), StoreError> {
         let collection = CollectionId::new(row.text("collectionRef"));
         for id in roster.signed_in_as(&collection, row.text("recordRef")) {
             let Some(actor) = roster.client(&id).map(|client| client.actor.clone()) else {
                 continue;
             };
             if actor.key().is_some_and(|key| key.id == row.id()) {
-                self.follow_one(roster, tx, &id, &actor);
+                self.follow_one(roster, tx, &id, &actor)?;
             }
         }
+        Ok(())
     }
 
     /// Collections changed: whoever signed in to one whose secret changed, or that is gone, becomes a guest.
@@ -184,19 +193,33 @@ impl Inner {
     }
 
     /// Anything may have changed: every identity is read again.
-    pub(super) fn follow_all(&self, roster: &mut Roster, tx: &ReadTx<'_>) {
+    ///
+    /// # Errors
+    /// As [`Inner::follow_key`].
+    pub(super) fn follow_all(
+        &self,
+        roster: &mut Roster,
+        tx: &ReadTx<'_>,
+    ) -> Result<(), StoreError> {
         let ids: Vec<ClientId> = signed_in(roster).map(|(id, _)| id).collect();
         for id in ids {
             let Some(actor) = roster.client(&id).map(|client| client.actor.clone()) else {
                 continue;
             };
-            self.follow_one(roster, tx, &id, &actor);
+            self.follow_one(roster, tx, &id, &actor)?;
         }
         self.regroup(roster, tx.catalog());
+        Ok(())
     }
 
     /// Reads anew who a connection is.
-    fn follow_one(&self, roster: &mut Roster, tx: &ReadTx<'_>, id: &ClientId, actor: &Actor) {
+    fn follow_one(
+        &self,
+        roster: &mut Roster,
+        tx: &ReadTx<'_>,
+        id: &ClientId,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
         match present(tx, actor, self.clock.now()) {
             Ok(actor @ Actor::Auth(_)) => {
                 self.channels.follow(id, &actor);
@@ -204,12 +227,14 @@ impl Inner {
                 self.live.changed(id);
             }
             Ok(Actor::Guest) => self.sign_out(roster, id),
+            Err(error) if error.is_passing() => return Err(error),
             Err(error) => {
                 // Whoever cannot be proven is nobody.
                 tracing::warn!(%error, "realtime: an identity could not be read");
                 self.sign_out(roster, id);
             }
         }
+        Ok(())
     }
 
     fn regroup(&self, roster: &mut Roster, catalog: &Arc<Catalog>) {

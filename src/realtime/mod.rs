@@ -15,6 +15,7 @@ mod live;
 mod once;
 mod past;
 mod protocol;
+mod relay;
 mod replay;
 mod replayer;
 mod ring;

@@ -19,6 +19,7 @@ use super::replay::{self, Listener, Progress, Step};
 use super::roster::{Past, Replaying, Roster};
 use super::stats;
 use super::topic::Topic;
+use super::worker::AGAIN;
 use crate::call::Actor;
 use crate::records;
 use crate::store::{Position, ReadTx, Snapshot, StoreError};
@@ -136,6 +137,14 @@ impl Replays {
     }
 }
 
+/// What is to be done with a subscription after a step.
+enum After {
+    Done,
+    Again,
+    /// Its connection has to read first.
+    Park(Arc<Outbox>),
+}
+
 /// Whose past it is, as of one moment.
 struct Hearer {
     transport: Transport,
@@ -154,13 +163,24 @@ impl Inner {
             match self.replays.next() {
                 Next::Closed => return,
                 Next::Quiet => snapshot = None,
-                Next::Replay(replay) => {
-                    let (client, sub) = (replay.client.clone(), replay.sub.clone());
-                    let step = AssertUnwindSafe(|| self.advance(&mut snapshot, *replay));
+                Next::Replay(mut replay) => {
+                    let step = AssertUnwindSafe(|| self.advance(&mut snapshot, &mut replay));
                     let done = catch_unwind(step).unwrap_or(Err(StoreError::Closed.into()));
-                    if let Err(error) = done {
-                        tracing::warn!(%error, "realtime: the past cannot be read");
-                        self.reset(&mut self.roster.lock(), &client, &sub);
+                    match done {
+                        Ok(After::Done) => {}
+                        Ok(After::Again) => self.replays.push(*replay),
+                        Ok(After::Park(outbox)) => self.replays.park(*replay, &outbox),
+                        // It goes on where it was once the database is back.
+                        Err(records::Error::Store(error)) if error.is_passing() => {
+                            tracing::warn!(%error, "realtime: the past cannot be read now");
+                            self.replays.push(*replay);
+                            std::thread::sleep(AGAIN);
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "realtime: the past cannot be read");
+                            let mut roster = self.roster.lock();
+                            self.reset(&mut roster, &replay.client, &replay.sub);
+                        }
                     }
                     if let Some(snapshot) = &mut snapshot
                         && let Err(error) = snapshot.rest()
@@ -206,53 +226,63 @@ impl Inner {
         }
     }
 
+    /// No past of a connection counts any more.
+    pub(super) fn reset_all(&self, roster: &mut Roster, id: &ClientId) {
+        let subs: Vec<CompactString> = roster
+            .client(id)
+            .into_iter()
+            .flat_map(|client| &client.subs)
+            .filter(|sub| sub.topic.is_some())
+            .map(|sub| sub.id.clone())
+            .collect();
+        for sub in subs {
+            // Out of its group, into which it comes back at once; a replay of it finds itself forgotten.
+            roster.park(id, &sub, self.replays.reserve(self.seen()));
+            self.reset(roster, id, &sub);
+        }
+    }
+
     /// One step for one subscription.
     fn advance(
         &self,
         snapshot: &mut Option<Snapshot>,
-        replay: Replay,
-    ) -> Result<(), records::Error> {
-        let Some(hearer) = hearer(&self.roster.lock(), &replay) else {
-            return Ok(());
+        replay: &mut Replay,
+    ) -> Result<After, records::Error> {
+        let Some(hearer) = hearer(&self.roster.lock(), replay) else {
+            return Ok(After::Done);
         };
         if !hearer.outbox.drained_or_await() {
-            self.replays.park(replay, &hearer.outbox);
-            return Ok(());
+            return Ok(After::Park(hearer.outbox));
         }
         if snapshot.is_none() {
             *snapshot = Some(self.store.snapshot()?);
         }
         let Some(snapshot) = snapshot else {
-            return Ok(());
+            return Ok(After::Done);
         };
         let mut head = snapshot.refresh()?;
-        let mut step = self.step(&snapshot.tx(), &hearer, &replay)?;
+        let mut step = self.step(&snapshot.tx(), &hearer, replay)?;
         let mut roster = self.roster.lock();
-        let mut replay = replay;
-        if is_stale(&roster, &hearer, &replay) {
-            drop(roster);
+        if is_stale(&roster, &hearer, replay) {
             // What was folded was folded for what another one may see.
             replay.progress = Progress::from(replay.progress.safe());
-            self.replays.push(replay);
-            return Ok(());
+            return Ok(After::Again);
         }
         loop {
-            let Some(level) = self.tell(&mut roster, &hearer, &mut replay, step) else {
-                return Ok(());
+            let Some(level) = self.tell(&mut roster, &hearer, replay, step) else {
+                return Ok(After::Done);
             };
             if !level {
-                drop(roster);
-                self.replays.push(replay);
-                return Ok(());
+                return Ok(After::Again);
             }
             if head >= self.seen() {
                 let catalog = self.store.catalog();
                 roster.go_live(&catalog, &replay.client, &replay.sub, head);
-                return Ok(());
+                return Ok(After::Done);
             }
             // The present has moved on meanwhile; while the roster is held it cannot, so this is the last step.
             head = snapshot.refresh()?;
-            step = self.step(&snapshot.tx(), &hearer, &replay)?;
+            step = self.step(&snapshot.tx(), &hearer, replay)?;
         }
     }
 

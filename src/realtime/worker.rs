@@ -18,6 +18,9 @@ use crate::store::{Change, ChangeKind, Position, Snapshot, Store, StoreError};
 /// How long the hub sleeps at most: the delay until a token that ran out is noticed on a quiet connection.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Pause before a database that is away is tried again.
+pub(super) const AGAIN: Duration = Duration::from_millis(250);
+
 /// Connections from which on the hub lets the writer's answer go first.
 const CROWD: usize = 64;
 /// For how long.
@@ -58,7 +61,7 @@ impl Inner {
             if turn.is_err() {
                 tracing::error!("realtime: a delivery panicked; the log is read instead");
                 if let Err(error) = self.catch_up(&mut pending) {
-                    self.give_up(&mut pending, &error);
+                    self.cannot_read(&mut pending, &error);
                 }
             }
         }
@@ -86,7 +89,7 @@ impl Inner {
             }
         };
         if let Err(error) = done {
-            self.give_up(pending, &error);
+            self.cannot_read(pending, &error);
         }
     }
 
@@ -113,10 +116,17 @@ impl Inner {
         }
     }
 
-    /// The database cannot be read: every connection ends, and its client starts anew.
-    fn give_up(&self, pending: &mut VecDeque<Change>, error: &StoreError) {
-        tracing::error!(%error, "realtime: changes cannot be read; connections are ended");
+    /// The database cannot be read. Where that passes, everybody stays and hears from the log what happened meanwhile;
+    /// else every connection ends, and its client starts anew.
+    fn cannot_read(&self, pending: &mut VecDeque<Change>, error: &StoreError) {
         pending.clear();
+        if error.is_passing() {
+            tracing::warn!(%error, "realtime: changes cannot be read now");
+            self.ring.lose();
+            std::thread::sleep(AGAIN);
+            return;
+        }
+        tracing::error!(%error, "realtime: changes cannot be read; connections are ended");
         for (_, client) in self.roster.lock().clients() {
             client.outbox.end(Ended::Expired);
         }
@@ -135,22 +145,40 @@ impl Inner {
         };
         let since = self.seen();
         let mut roster = self.roster.lock();
-        self.follow_all(&mut roster, &window.before.tx());
+        self.follow_all(&mut roster, &window.before.tx())?;
         let everybody: Vec<_> = roster.clients().map(|(id, _)| id.clone()).collect();
-        for id in everybody {
-            self.put_back(&mut roster, &id, since);
+        let epoch = self.store.head().epoch;
+        if self.epoch.swap(epoch, Ordering::SeqCst) == epoch {
+            for id in everybody {
+                self.put_back(&mut roster, &id, since);
+            }
+            self.seen.store(head.0, Ordering::SeqCst);
+        } else {
+            // Of what they have heard some is no more: they fetch again.
+            self.seen.store(head.0, Ordering::SeqCst);
+            self.comebacks.forget();
+            for id in everybody {
+                self.reset_all(&mut roster, &id);
+            }
         }
-        self.seen.store(head.0, Ordering::SeqCst);
         self.base.store(head.0, Ordering::SeqCst);
         self.live.lost(head);
         Ok(())
     }
 
+    /// Delivers what has come, to its end: what was committed while the first of it was awaited came with it, and nothing
+    /// may come after it for long.
     fn deliver(&self, pending: &mut VecDeque<Change>) -> Result<(), StoreError> {
+        while !pending.is_empty() && self.deliver_upto_now(pending)? {}
+        Ok(())
+    }
+
+    /// Delivers what is in the state of now; whether there may be more.
+    fn deliver_upto_now(&self, pending: &mut VecDeque<Change>) -> Result<bool, StoreError> {
         let mut window = self.window.lock();
         let Some(window) = window.as_mut() else {
             pending.clear();
-            return Ok(());
+            return Ok(false);
         };
         let upto = window.after.refresh()?;
         while pending.back().is_none_or(|last| last.position < upto) {
@@ -161,9 +189,9 @@ impl Inner {
                 Taken::Quiet | Taken::Lost => {
                     pending.clear();
                     self.ring.lose();
-                    return Ok(());
+                    return Ok(false);
                 }
-                Taken::Closed => return Ok(()),
+                Taken::Closed => return Ok(false),
             }
         }
         let catalog = self.store.catalog();
@@ -186,7 +214,10 @@ impl Inner {
                 after: &window.after.tx(),
                 now: self.clock.now(),
             };
-            self.deliver_one(&scene, &change, &mut sleepers);
+            if let Err(error) = self.deliver_one(&scene, &change, &mut sleepers) {
+                sleepers.iter().for_each(|outbox| outbox.wake());
+                return Err(error);
+            }
             delivered.push(change);
         }
         // Each connection is woken once for all that came together.
@@ -195,15 +226,20 @@ impl Inner {
         // Live queries come after the identities that they are judged for.
         self.live.changes(delivered, upto);
         std::mem::swap(&mut window.before, &mut window.after);
-        Ok(())
+        Ok(true)
     }
 
-    fn deliver_one(&self, scene: &Scene<'_>, change: &Change, sleepers: &mut Vec<Arc<Outbox>>) {
+    fn deliver_one(
+        &self,
+        scene: &Scene<'_>,
+        change: &Change,
+        sleepers: &mut Vec<Arc<Outbox>>,
+    ) -> Result<(), StoreError> {
         let mut roster = self.roster.lock();
         // Identities first: whoever loses one by this change must not be judged by the old one.
         match &change.kind {
             ChangeKind::Schema { .. } => self.follow_schema(&mut roster, scene.catalog),
-            ChangeKind::Touched { .. } => self.follow_all(&mut roster, scene.after),
+            ChangeKind::Touched { .. } => self.follow_all(&mut roster, scene.after)?,
             ChangeKind::Update { before, after } if after.collection().is_auth() => {
                 self.follow_person(&mut roster, before, Some(after));
             }
@@ -216,13 +252,13 @@ impl Inner {
             ChangeKind::Update { before, .. } | ChangeKind::Delete { before }
                 if before.collection().name == API_KEYS =>
             {
-                self.follow_key(&mut roster, before, scene.after);
+                self.follow_key(&mut roster, before, scene.after)?;
             }
             ChangeKind::Create { .. } | ChangeKind::Update { .. } | ChangeKind::Delete { .. } => {}
         }
         let position = change.position;
         let cursor = || self.seal(position);
-        let full = deliver::change(
+        let told = deliver::change(
             &roster,
             scene,
             change,
@@ -232,10 +268,16 @@ impl Inner {
         );
         self.seen.store(position.0, Ordering::SeqCst);
         stats::add(&self.stats.events, 1);
-        stats::add(&self.stats.put_back, full.len());
+        stats::add(&self.stats.put_back, told.full.len());
         // Who reads too slowly goes on from the log, at its own pace, and misses nothing.
-        for id in full {
+        for id in told.full {
             self.put_back(&mut roster, &id, position);
         }
+        // And so does who could not be judged, once the database is back.
+        let before = Position(position.0.saturating_sub(1));
+        for (id, sub) in told.unjudged {
+            self.put_back_one(&mut roster, &id, sub, before);
+        }
+        Ok(())
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::snapshot::Held;
 use super::{
-    CommitGroup, Cursor, CursorSeal, Logs, ReadTx, Snapshot, StoreError, WriteTx, postgres, sqlite,
+    CommitGroup, Common, Cursor, CursorSeal, Logs, ReadTx, Snapshot, StoreError, WriteTx, postgres,
+    sqlite,
 };
 use crate::expr::Catalog;
 use crate::kit::clock::Clock;
@@ -19,8 +20,8 @@ use crate::kit::secret::Secret;
 pub struct OpenOptions {
     /// The data directory.
     pub dir: PathBuf,
-    /// Address of the PostgreSQL that holds the data; none is the embedded engine, in the directory.
-    pub database: Option<Secret<String>>,
+    /// The PostgreSQL that holds the data; none is the embedded engine, in the directory.
+    pub database: Option<Remote>,
     /// Source of time.
     pub clock: Clock,
     /// `true` syncs at every commit group.
@@ -33,6 +34,29 @@ pub struct OpenOptions {
     pub safety_copy: bool,
 }
 
+/// A PostgreSQL, and how it is used.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// Its address, or a pooler's.
+    pub address: Secret<String>,
+    /// That of the database itself, where the other one is a pooler's.
+    pub listen: Option<Secret<String>>,
+    /// Connections at most.
+    pub connections: usize,
+}
+
+impl Remote {
+    /// The usual way to use the one at `address`.
+    #[must_use]
+    pub fn at(address: Secret<String>) -> Self {
+        Self {
+            address,
+            listen: None,
+            connections: limits::DATABASE_CONNECTIONS,
+        }
+    }
+}
+
 /// Who else may use the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -40,6 +64,15 @@ pub enum Access {
     Alone,
     /// A server that runs may: for a command that writes a little.
     Beside,
+}
+
+/// Where a server keeps uploaded files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// In its own directory.
+    Own,
+    /// Where all servers of the database reach them.
+    Shared,
 }
 
 impl OpenOptions {
@@ -85,7 +118,7 @@ impl Store {
     pub fn open(options: &OpenOptions) -> Result<Self, StoreError> {
         Ok(Self(match &options.database {
             None => Engine::Sqlite(sqlite::Database::open(options)?),
-            Some(address) => Engine::Postgres(postgres::Database::open(options, address)?),
+            Some(remote) => Engine::Postgres(postgres::Database::open(options, remote)?),
         }))
     }
 
@@ -98,16 +131,41 @@ impl Store {
         }
     }
 
-    /// Makes sure that no other server uses the same database: what lies in the directory, uploaded files above all,
-    /// would not be there for the other one's clients.
+    /// Takes a place among the servers of the database. Files that lie in a server's own directory would not be there for
+    /// the clients of others: such a server stays alone.
     ///
     /// # Errors
-    /// When there is one.
-    pub fn be_only_server(&self) -> Result<(), StoreError> {
+    /// When there is no place for it.
+    pub fn join(&self, storage: Storage) -> Result<(), StoreError> {
         match &self.0 {
             // It holds the directory.
             Engine::Sqlite(_) => Ok(()),
-            Engine::Postgres(database) => database.be_only_server(),
+            Engine::Postgres(database) => database.join(storage),
+        }
+    }
+
+    /// What all servers of the database know besides records; nothing where there is one server by nature.
+    #[must_use]
+    pub fn common(&self) -> Option<&Common> {
+        match &self.0 {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(database) => Some(database.common()),
+        }
+    }
+
+    /// Calls `listener` for what any server of the database posts; it must be quick.
+    pub fn on_post(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
+        match &self.0 {
+            Engine::Sqlite(_) => {}
+            Engine::Postgres(database) => database.on_post(listener),
+        }
+    }
+
+    /// Learns what other servers have committed until now, where there are any; not for long.
+    pub async fn catch_up(&self) {
+        match &self.0 {
+            Engine::Sqlite(_) => {}
+            Engine::Postgres(database) => database.catch_up().await,
         }
     }
 
@@ -117,6 +175,15 @@ impl Store {
         match &self.0 {
             Engine::Sqlite(_) => true,
             Engine::Postgres(database) => database.is_level(),
+        }
+    }
+
+    /// Whether the database was there when it was looked at last.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        match &self.0 {
+            Engine::Sqlite(_) => true,
+            Engine::Postgres(database) => database.is_reachable(),
         }
     }
 

@@ -116,6 +116,12 @@ impl From<tokio_postgres::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Whether the same may go well a little later: the database is away, or held by somebody.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Busy)
+    }
+
     /// The database is away, with the reason that the client gives.
     pub(super) fn unreachable(error: &tokio_postgres::Error) -> Self {
         Self::Away(postgres_words(error))

@@ -111,6 +111,9 @@ fn a_key_is_shown_once_and_stands_for_its_record() {
         let text = who.get(ROWS).text();
         assert!(!text.contains(key) && !text.contains(&digest), "{text}");
     }
+    if crate::support::on_postgres() {
+        return;
+    }
     let dump = std::fs::read(t.dir().join("data.db-wal")).unwrap();
     let has = |needle: &str| dump.windows(needle.len()).any(|w| w == needle.as_bytes());
     assert!(has(&digest) && !has(key), "only the digest is kept");

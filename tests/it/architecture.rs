@@ -204,3 +204,20 @@ fn above_attributes<'a>(lines: &[&'a str]) -> Option<&'a str> {
         !skipped
     })
 }
+
+#[test]
+fn what_the_second_engine_leaves_out_is_there_and_says_why() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let list = fs::read_to_string(root.join("embedded.txt")).unwrap();
+    for line in list.lines().filter(|line| !line.starts_with('#')) {
+        let (name, reason) = line.split_once("  ").unwrap_or_else(|| panic!("{line}"));
+        assert!(!reason.trim().is_empty(), "{line}");
+        let (module, function) = name.rsplit_once("::").unwrap();
+        let base = root.join(module.replace("::", "/"));
+        let files = [base.with_extension("rs"), base.join("mod.rs")];
+        let there = files.iter().any(|file| {
+            fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("fn {function}()")))
+        });
+        assert!(there, "{name} is no test");
+    }
+}

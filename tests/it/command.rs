@@ -23,6 +23,8 @@ impl Drop for Dir {
 fn burrow(dir: &Dir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_burrow"));
     command.arg("--dir").arg(dir.0.join("data"));
+    // It is about the tests, and no setting of the program.
+    command.env_remove("BURROW_TEST_DATABASE");
     command
 }
 

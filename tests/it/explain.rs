@@ -313,7 +313,7 @@ fn a_console_that_only_reads_lets_nothing_be_written() {
     let run = |query: &str| sue.post("/api/sql", &json!({"query": query, "readOnly": true}));
 
     assert_eq!(run("SELECT title FROM notes").ok()["rows"], json!([["a"]]));
-    assert_eq!(run("EXPLAIN QUERY PLAN SELECT * FROM notes").status, 200);
+    assert_eq!(run("EXPLAIN SELECT * FROM notes").status, 200);
     for query in [
         "DELETE FROM notes",
         "  update notes set title = 'b'",

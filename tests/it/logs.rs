@@ -144,10 +144,10 @@ fn what_the_console_changes_is_seen_by_the_next_request() {
     assert_eq!(ann.get(&me).status, 200);
     let run = |query: &str| sue.post("/api/sql", &json!({ "query": query })).ok();
 
-    run("update users set tokenKey = 'x' || tokenKey");
+    run("update users set \"tokenKey\" = 'x' || \"tokenKey\"");
     assert_eq!(ann.get(&me).status, 404);
 
-    run("update _collections set viewRule = '' where name = 'users'");
+    run("update _collections set \"viewRule\" = '' where name = 'users'");
     assert_eq!(ann.get(&me).status, 200);
 }
 

@@ -32,6 +32,7 @@ mod https;
 mod logs;
 mod mail;
 mod migrations;
+mod nodes;
 mod oauth2;
 mod operations;
 mod realtime;

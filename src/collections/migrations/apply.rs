@@ -134,11 +134,17 @@ impl Collections {
             }
             let failed = |why: String| MigrationError::File(name.clone(), why);
             let migration = folder.read(&name).map_err(failed)?;
-            let file = name.clone();
-            self.run(migration.up, now, move |tx| tx.note_migration(&file))
-                .await
-                .map_err(|why| MigrationError::File(name.clone(), why))?;
-            each(&name);
+            let (file, noted) = (name.clone(), name.clone());
+            // Another server may be at the same ones.
+            let due = move |tx: &WriteTx<'_>| {
+                let applied = tx.migrations()?;
+                Ok(!applied.iter().any(|(known, _)| *known == file))
+            };
+            let done = self.run(migration.up, now, due, move |tx| tx.note_migration(&noted));
+            let done = done.await;
+            if done.map_err(|why| MigrationError::File(name.clone(), why))? {
+                each(&name);
+            }
         }
         Ok(())
     }
@@ -170,9 +176,14 @@ impl Collections {
             let Migration { down, .. } = folder.read(name).map_err(failed)?;
             let down = down.ok_or_else(|| failed("it has no way back".to_owned()))?;
             let file = name.clone();
-            self.run(down, now, move |tx| tx.forget_migration(&file))
-                .await
-                .map_err(|why| MigrationError::File(name.clone(), why))?;
+            self.run(
+                down,
+                now,
+                |_| Ok(true),
+                move |tx| tx.forget_migration(&file),
+            )
+            .await
+            .map_err(|why| MigrationError::File(name.clone(), why))?;
             each(name);
         }
         Ok(())
@@ -234,24 +245,28 @@ impl Collections {
             .collect()
     }
 
-    /// Runs steps and `note` in one transaction.
+    /// Runs steps and `note` in one transaction, where they are `due` in it; whether they were.
     async fn run(
         &self,
         steps: Vec<Step>,
         now: Timestamp,
+        due: impl FnOnce(&WriteTx<'_>) -> Result<bool, StoreError> + Send + 'static,
         note: impl FnOnce(&mut WriteTx<'_>) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         let done = self.alone(move |tx| {
+            if !due(tx)? {
+                return Ok(None);
+            }
             let mut gone = Vec::new();
             for step in steps {
                 gone.extend(apply(tx, step, now)?);
             }
             note(tx)?;
-            Ok(gone)
+            Ok(Some(gone))
         });
         let gone = done.await.map_err(|error| words(&error))?;
-        self.forget_files(&gone);
-        Ok(())
+        self.forget_files(gone.as_deref().unwrap_or_default());
+        Ok(gone.is_some())
     }
 }
 

@@ -69,7 +69,18 @@ async fn handled(app: &App, router: &mut Router, peer: IpAddr, request: Request)
     if let Some(uri) = spelt_plainly(&parts.uri) {
         parts.uri = uri;
     }
-    let call = extract::call(app, &parts, peer).await;
+    if names_unknown(app, parts.uri.path()) {
+        app.store.catch_up().await;
+    }
+    let call = match extract::call(app, &parts, peer).await {
+        Ok(call) => call,
+        Err(error) => {
+            body::discard(body).await;
+            let mut response = Fault::from(error).into_response();
+            names.mark(response.headers_mut());
+            return response;
+        }
+    };
     let line = log::Line::begin(&parts, &call, started);
     let standing = limits::count(app, &call, &parts);
     let mut response = match refusal(app, &call, &parts, standing) {
@@ -88,6 +99,18 @@ async fn handled(app: &App, router: &mut Router, peer: IpAddr, request: Request)
     limits::mark(response.headers_mut(), standing);
     line.end(app, names, &response);
     response
+}
+
+/// Whether a path names a collection that is not known here, while another server may just have made it.
+fn names_unknown(app: &App, path: &str) -> bool {
+    if app.store.is_embedded() {
+        return false;
+    }
+    let below = ["/api/collections/", "/api/files/"]
+        .iter()
+        .find_map(|prefix| path.strip_prefix(prefix));
+    let name = below.and_then(|rest| rest.split('/').next());
+    name.is_some_and(|name| app.store.catalog().find(name).is_none())
 }
 
 async fn routed(router: &mut Router, request: Request) -> Response<Body> {

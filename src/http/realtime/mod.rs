@@ -37,12 +37,10 @@ pub(super) async fn submit(
     let topics = form.texts("subscriptions")?;
     let most = app.settings.current().realtime.subscriptions_max();
     validate(&client, &topics, most)?;
-    app.hub.submit(
-        &ClientId::from_text(&client),
-        &call.actor,
-        call.client_ip,
-        &topics,
-    )?;
+    let id = ClientId::from_text(&client);
+    app.hub
+        .submit_anywhere(&id, &call.actor, call.client_ip, &topics)
+        .await?;
     Ok(answer::no_content())
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Expression, Job};
 use crate::kit::clock::Clock;
 use crate::kit::task::Task;
+use crate::kit::time::Timestamp;
 use crate::mail::Mailer;
 use crate::ops::{Backups, Error, Logs, Settings};
 use crate::store::Store;
@@ -67,6 +68,11 @@ impl Crons {
         self.work.jobs().into_iter().map(listed).collect()
     }
 
+    /// Begins what is due now, as the clock's ticking does every minute.
+    pub fn tick(&self) {
+        self.work.minute(self.work.clock.now());
+    }
+
     /// Runs a job in the background.
     ///
     /// # Errors
@@ -95,6 +101,27 @@ impl Work {
         jobs
     }
 
+    /// Begins what is due in the minute of `now`: once, however many servers share the database.
+    fn minute(&self, now: Timestamp) {
+        for (job, expression) in self.jobs() {
+            let due = Expression::parse(&expression).is_some_and(|when| when.is_due(now.civil()));
+            if due && self.claims(job, now) {
+                self.begin(job);
+            }
+        }
+    }
+
+    fn claims(&self, job: Job, now: Timestamp) -> bool {
+        let Some(common) = self.store.common() else {
+            return true;
+        };
+        let minute = now.as_millis().div_euclid(MINUTE_MS);
+        common.claim(job.id(), minute, now).unwrap_or_else(|error| {
+            tracing::error!(%error, job = job.id(), "a job was not begun");
+            false
+        })
+    }
+
     fn begin(&self, job: Job) {
         let work = self.clone();
         Task::spawn(async move {
@@ -115,11 +142,6 @@ async fn tick(work: Work) {
         let into_minute = work.clock.now().as_millis().rem_euclid(MINUTE_MS);
         let left = u64::try_from(MINUTE_MS - into_minute).unwrap_or(0);
         tokio::time::sleep(Duration::from_millis(left)).await;
-        let now = work.clock.now();
-        for (job, expression) in work.jobs() {
-            if Expression::parse(&expression).is_some_and(|when| when.is_due(now.civil())) {
-                work.begin(job);
-            }
-        }
+        work.minute(work.clock.now());
     }
 }

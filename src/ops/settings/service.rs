@@ -16,7 +16,7 @@ use crate::kit::secret::Secret;
 use crate::kit::task::Task;
 use crate::kit::value::Value;
 use crate::ops::Error;
-use crate::store::{ChangeKind, Store};
+use crate::store::{ChangeKind, ReadTx, Store};
 
 /// Row of `_params` that holds the document.
 const ROW: &str = "settings";
@@ -87,12 +87,17 @@ struct Inner {
     fixed: Fixed,
     /// What is stored, and kept for the day when nothing is fixed any more.
     stored: ArcSwap<Document>,
+    /// The rows that it was read from, or written to.
+    rows: ArcSwap<Rows>,
     current: ArcSwap<InForce>,
     /// One change at a time: the next merges over what the last one made.
     changing: tokio::sync::Mutex<()>,
     /// Reads them again when somebody else changed them.
     watch: parking_lot::Mutex<Option<Task>>,
 }
+
+/// The rows of `_params`, the contract's and our own, as they are stored.
+type Rows = (Option<Value>, Option<Value>);
 
 /// Marks of secrets outside the settings document.
 const SEALED: &str = "sealed:";
@@ -144,11 +149,13 @@ impl Settings {
             key_name,
             fixed,
             stored: ArcSwap::default(),
+            rows: ArcSwap::default(),
             current: ArcSwap::default(),
             changing: tokio::sync::Mutex::new(()),
             watch: parking_lot::Mutex::new(None),
         }));
-        if !settings.reload().await? {
+        // Of several servers that start, one writes them.
+        while !settings.reload().await? {
             settings.save(Document::fresh()).await?;
         }
         settings.watch();
@@ -193,21 +200,22 @@ impl Settings {
     pub async fn reload(&self) -> Result<bool, Error> {
         // What is read must not be put in force over what was saved meanwhile.
         let _one_at_a_time = self.0.changing.lock().await;
-        let (row, own) = self
-            .0
-            .store
-            .read(|tx| Ok::<_, Error>((tx.param(ROW)?, tx.param(OWN_ROW)?)))
-            .await?;
-        let Some(row) = row else {
+        self.read().await
+    }
+
+    async fn read(&self) -> Result<bool, Error> {
+        let rows = self.0.store.read(rows).await?;
+        let (Some(row), own) = &rows else {
             return Ok(false);
         };
-        let mut stored = self.decode(&row)?;
+        let mut stored = self.decode(row)?;
         if let Some(own) = own {
-            join(&mut stored, &self.decode(&own)?);
+            join(&mut stored, &self.decode(own)?);
         }
         // Stored documents may lack keys of newer versions: those have their defaults.
         let document = merge::merged(&Document::defaults(), &Json::Object(stored))?;
         self.enforce(document)?;
+        self.0.rows.store(Arc::new(rows));
         Ok(true)
     }
 
@@ -232,17 +240,22 @@ impl Settings {
     pub async fn update(&self, patch: &Json) -> Result<Arc<InForce>, Error> {
         let _one_at_a_time = self.0.changing.lock().await;
         let patch = self.0.fixed.spare(patch).map_err(Error::InvalidSettings)?;
-        let document = merge::merged(&self.0.stored.load(), &patch)?;
-        let to_hold = self.0.fixed.over(&document)?;
-        let mut errors = validate::errors(&to_hold);
-        if errors.is_empty() {
-            let catalog = self.0.store.catalog();
-            errors = validate::channel_rules(&catalog, &to_hold, &self.current());
+        loop {
+            let document = merge::merged(&self.0.stored.load(), &patch)?;
+            let to_hold = self.0.fixed.over(&document)?;
+            let mut errors = validate::errors(&to_hold);
+            if errors.is_empty() {
+                let catalog = self.0.store.catalog();
+                errors = validate::channel_rules(&catalog, &to_hold, &self.current());
+            }
+            if !errors.is_empty() {
+                return Err(Error::InvalidSettings(errors));
+            }
+            if let Some(saved) = self.save(document).await? {
+                return Ok(saved);
+            }
+            self.read().await?;
         }
-        if !errors.is_empty() {
-            return Err(Error::InvalidSettings(errors));
-        }
-        self.save(document).await
     }
 
     /// Replaces the settings by what `change` makes of them: for services whose own doings concern them.
@@ -251,29 +264,42 @@ impl Settings {
     /// When they cannot be saved.
     pub async fn edit(
         &self,
-        change: impl FnOnce(&mut Document) + Send,
+        change: impl Fn(&mut Document) + Send + Sync,
     ) -> Result<Arc<InForce>, Error> {
         let _one_at_a_time = self.0.changing.lock().await;
-        let stored = self.0.stored.load_full();
-        let mut document = Document::clone(&stored);
-        change(&mut document);
-        if document == *stored {
-            return Ok(self.current());
+        loop {
+            let stored = self.0.stored.load_full();
+            let mut document = Document::clone(&stored);
+            change(&mut document);
+            if document == *stored {
+                return Ok(self.current());
+            }
+            if let Some(saved) = self.save(document).await? {
+                return Ok(saved);
+            }
+            self.read().await?;
         }
-        self.save(document).await
     }
 
-    async fn save(&self, document: Document) -> Result<Arc<InForce>, Error> {
+    /// Saves and applies a document that was made of what is stored; nothing where somebody else has changed that since.
+    async fn save(&self, document: Document) -> Result<Option<Arc<InForce>>, Error> {
         let (row, own) = split(&document)?;
-        let (row, own) = (self.encode(&row)?, self.encode(&own)?);
-        self.0
-            .store
-            .write(move |tx| {
-                tx.set_param(ROW, &row)?;
-                Ok::<_, Error>(tx.set_param(OWN_ROW, &own)?)
-            })
-            .await?;
-        self.enforce(document)
+        let written = (Some(self.encode(&row)?), Some(self.encode(&own)?));
+        let (known, new) = (self.0.rows.load_full(), written.clone());
+        let saving = self.0.store.write(move |tx| {
+            if rows(tx)? != *known {
+                return Ok(false);
+            }
+            for (name, row) in [(ROW, new.0), (OWN_ROW, new.1)] {
+                row.map_or(Ok(()), |row| tx.set_param(name, &row))?;
+            }
+            Ok::<_, Error>(true)
+        });
+        if !saving.await? {
+            return Ok(None);
+        }
+        self.0.rows.store(Arc::new(written));
+        self.enforce(document).map(Some)
     }
 
     /// Text as a BLOB in the clear, as TEXT under a key: as PocketBase keeps them.
@@ -306,6 +332,10 @@ impl Settings {
         let plain = crypt::open(key.reveal(), sealed)?.ok_or_else(unreadable)?;
         parse(&plain).map_err(|_| unreadable())
     }
+}
+
+fn rows(tx: &ReadTx<'_>) -> Result<Rows, Error> {
+    Ok((tx.param(ROW)?, tx.param(OWN_ROW)?))
 }
 
 fn parse(bytes: &[u8]) -> Result<JsonMap, Error> {

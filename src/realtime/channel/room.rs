@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn those_at_the_end_hear_at_once_and_others_are_behind() {
         let mut room = room();
-        let (quick, slow) = (ClientId::fresh(), ClientId::fresh());
+        let (quick, slow) = (ClientId::fresh(""), ClientId::fresh(""));
         room.members.insert(quick.clone(), member(10));
         assert!(!say(&mut room, 11, 0));
         let mut unsure = member(11);

@@ -23,6 +23,7 @@ use crate::kit::limits::{
 };
 use crate::realtime::client::{ClientId, Outbox};
 use crate::realtime::hub::Inner;
+use crate::records;
 use crate::store::{Change, ChangeKind, Position, Snapshot, StoreError};
 
 /// Everything that the thread knows.
@@ -301,12 +302,25 @@ impl Desk {
         let (at, page) = match done.outcome {
             Outcome::Read { at, page } => (at, page),
             Outcome::Stale => return self.place_all(hub, touched),
+            // It is asked again when its time comes.
+            Outcome::Failed(records::Error::Store(error)) if error.is_passing() => {
+                tracing::warn!(%error, "realtime: a live query cannot be read now");
+                self.shelf.change(&done.key, |query| query.is_aged = true);
+                return;
+            }
             Outcome::Failed(error) => return self.fail(hub, &done.key, &Refusal::of(&error)),
         };
         let now = &mut self.present;
         let taken = self.shelf.change(&done.key, |query| {
             present(now, hub).and_then(|now| query.take(at, page, now))
         });
+        if let Some(Err(error)) = &taken
+            && error.is_passing()
+        {
+            tracing::warn!(%error, "realtime: a live query cannot be read now");
+            self.shelf.change(&done.key, |query| query.is_aged = true);
+            return;
+        }
         if let Some(Err(error)) = taken {
             return self.fail(hub, &done.key, &Refusal::of(&error.into()));
         }

@@ -9,6 +9,7 @@ use super::report::{ImportReport, Place, RowError};
 use super::rows::{Chunk, Row};
 use crate::call::Call;
 use crate::files::Key;
+use crate::kit::sql::Dialect;
 use crate::kit::value::Value;
 use crate::records::draft::Draft;
 use crate::records::{Error, blobs, create, update};
@@ -79,7 +80,12 @@ impl Writing {
         let place = row.place;
         let Some(id) = self.existing(tx, draft, place)? else {
             call.method = CompactString::const_new("POST");
-            return self.create(tx, call, draft).map_err(|e| refusal(place, e));
+            let made = match tx.dialect() {
+                Dialect::Sqlite => self.create(tx, call, draft),
+                // A statement that fails there ends the transaction.
+                Dialect::Postgres => tx.attempt(|tx| self.create(tx, call, draft)),
+            };
+            return made.map_err(|e| refusal(place, e));
         };
         call.method = CompactString::const_new("PATCH");
         // A change of an account may end sessions before a unique index refuses it.

@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{
     SignatureScheme,
 };
 
-use super::session::driver;
+use super::session::{Notice, driver};
 use crate::kit::limits;
 use crate::kit::secret::Secret;
 use crate::store::StoreError;
@@ -42,6 +42,8 @@ enum Verify {
 pub(super) struct Address {
     config: Config,
     tls: MakeRustlsConnect,
+    /// Whether connections are shared between transactions.
+    pooled: bool,
 }
 
 impl std::fmt::Debug for Address {
@@ -74,6 +76,8 @@ impl Address {
             .application_name("burrow")
             .connect_timeout(Duration::from_secs(limits::DATABASE_CONNECT_SECS_MAX))
             .keepalives_idle(Duration::from_secs(limits::DATABASE_SILENCE_SECS_MAX))
+            .keepalives_interval(Duration::from_secs(2))
+            .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(limits::DATABASE_SILENCE_SECS_MAX));
         if config.get_hosts().len() > 1 {
             // Of several servers the one that takes writes, wherever it has moved.
@@ -82,13 +86,24 @@ impl Address {
         Ok(Self {
             config,
             tls: connector(verify, options.roots).map_err(wrong)?,
+            pooled: false,
         })
+    }
+
+    /// The same, of a pooler: nothing that is said in one transaction holds in the next.
+    pub(super) fn pooled(mut self) -> Self {
+        self.pooled = true;
+        self
+    }
+
+    pub(super) fn is_pooled(&self) -> bool {
+        self.pooled
     }
 
     /// A client and what moves its connection.
     pub(super) async fn connect(
         &self,
-        told: crossbeam_channel::Sender<i32>,
+        told: crossbeam_channel::Sender<Notice>,
     ) -> Result<(Client, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>), StoreError> {
         let (client, connection) = self
             .config

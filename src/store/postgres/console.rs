@@ -1,4 +1,4 @@
-//! A superuser's own SQL in PostgreSQL: one statement, of a kind that neither ends the transaction nor leaves it.
+//! A superuser's own SQL in PostgreSQL: statements of kinds that neither end the transaction nor leave it.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use tokio_postgres::types::Type;
 
 use super::ddl::requoted;
 use super::session::Session;
+use super::statements;
 use crate::kit::limits::CONSOLE_ROWS_MAX;
 use crate::store::StoreError;
 use crate::store::console::{ConsoleColumn, ConsoleRows, SuperuserSql};
@@ -54,18 +55,24 @@ pub(in crate::store) fn read(
     })
 }
 
-/// Runs a statement that writes; how many rows it changed, and the tables that it may have changed.
+/// Runs statements that write; how many rows they changed, and the tables that they may have changed.
 pub(in crate::store) fn write(
     session: &Session,
     sql: &SuperuserSql,
 ) -> Result<(u64, BTreeSet<String>), StoreError> {
     let text = requoted(sql.text());
-    let text = text.trim().trim_end_matches(';');
-    let word = first_word(text);
-    if !READING.contains(&word.as_str()) && !WRITING.contains(&word.as_str()) {
+    let statements = statements::split(&text);
+    let words: Vec<String> = statements.iter().map(|text| first_word(text)).collect();
+    let is_known =
+        |word: &String| READING.contains(&word.as_str()) || WRITING.contains(&word.as_str());
+    if words.is_empty() || !words.iter().all(is_known) {
         return Err(StoreError::Refused);
     }
-    let affected = session.execute(text)?;
+    let mut affected = 0;
+    for statement in statements {
+        // Prepared, and so one statement, whatever this one takes for the end of it.
+        affected += session.execute(statement)?;
+    }
     // Whatever was written is locked by this transaction to its end.
     let locked = session.simple(
         "SELECT DISTINCT c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
@@ -81,7 +88,8 @@ pub(in crate::store) fn write(
     if tables.iter().any(|table| table.starts_with("_burrow_")) {
         return Err(StoreError::Refused);
     }
-    if ["CREATE", "ALTER", "DROP"].contains(&word.as_str()) {
+    let shapes = |word: &String| ["CREATE", "ALTER", "DROP"].contains(&word.as_str());
+    if words.iter().any(shapes) {
         tables.insert("sqlite_master".to_owned());
     }
     Ok((affected as u64, tables))

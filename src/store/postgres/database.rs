@@ -12,25 +12,22 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use super::address::Address;
+use super::common::Common;
+use super::ears::{Ears, Listeners};
 use super::fresh;
 use super::logs::Logger;
-use super::readers::Readers;
+use super::looks::Looks;
+use super::readers::{Readers, Shape};
 use super::session::{Session, aside};
 use super::snapshot::Held;
 use super::writer::{self, Writer};
 use crate::expr::Catalog;
 use crate::kit::limits;
-use crate::kit::secret::Secret;
 use crate::store::directory::{Lock, Paths};
-use crate::store::engine::{Access, OpenOptions};
+use crate::store::engine::{Access, OpenOptions, Remote, Storage};
 use crate::store::job::{Job, Work};
 use crate::store::shared::Shared;
 use crate::store::{CommitGroup, Cursor, CursorSeal, Logs, Position, ReadTx, StoreError, WriteTx};
-
-/// The lock of the only server of a database.
-const SERVING: i64 = 0x4275_7272_6f77_0003;
-/// How often this node looks for what others wrote when nobody tells it.
-const LOOK: Duration = Duration::from_millis(limits::DATABASE_LOOK_MILLIS);
 
 /// The open database. Cheap to clone.
 #[derive(Clone)]
@@ -38,31 +35,43 @@ pub(in crate::store) struct Database(Arc<Inner>);
 
 struct Inner {
     address: Address,
+    /// That of the database itself, where the other one is a pooler's.
+    direct: Address,
     shared: Arc<Shared>,
     paths: Paths,
     /// Held while a server is open: what a node keeps in its directory is its own.
     lock: Mutex<Option<Lock>>,
-    epoch: u64,
     cursors: CursorSeal,
     logs: Logs,
     jobs: Sender<Job>,
     writer: Mutex<Option<JoinHandle<()>>>,
     ears: Mutex<Option<JoinHandle<()>>>,
     closing: Arc<AtomicBool>,
-    /// When the log was last seen to its end.
-    looked: Arc<Mutex<Instant>>,
-    readers: Readers,
-    /// The connection that holds the lock of the only server.
-    claim: Mutex<Option<Session>>,
+    looks: Arc<Looks>,
+    readers: Arc<Readers>,
+    /// What nodes share besides records.
+    common: Common,
+    /// The server's process of the connection that writes.
+    process: Arc<AtomicI32>,
+    listeners: Arc<Listeners>,
 }
 
 impl Database {
     /// Opens a database, making what is missing, and starts this node's threads.
     pub(in crate::store) fn open(
         options: &OpenOptions,
-        text: &Secret<String>,
+        remote: &Remote,
     ) -> Result<Self, StoreError> {
-        let address = Address::parse(text)?;
+        let address = Address::parse(&remote.address)?;
+        let direct = match &remote.listen {
+            None => address.clone(),
+            Some(text) => Address::parse(text)?,
+        };
+        let address = if remote.listen.is_some() {
+            address.pooled()
+        } else {
+            address
+        };
         let (paths, lock) = Lock::of_node(&options.dir, options.access == Access::Alone)?;
         let (meta, schema) = aside(|| fresh::prepare(&address, options.clock.now()))?;
         let shared = Arc::new(Shared {
@@ -74,67 +83,88 @@ impl Database {
         });
         let (jobs, queue) = bounded(limits::WRITE_QUEUE_MAX);
         let process = Arc::new(AtomicI32::new(0));
-        let session = Session::connect(&address, "SET jit = off")?;
-        let looked = Arc::new(Mutex::new(Instant::now()));
+        let session = Session::connect(&address)?;
+        let looks = Arc::new(Looks::new(jobs.clone(), meta.epoch));
         let writer = Writer::new(
             address.clone(),
             session,
             queue,
             Arc::clone(&shared),
             Arc::clone(&process),
-            Arc::clone(&looked),
+            Arc::clone(&looks),
         )?;
         let writer = spawn("writer", move || writer::run(writer))?;
         let closing = Arc::new(AtomicBool::new(false));
-        let ears = {
-            let (address, jobs, closing) = (address.clone(), jobs.clone(), Arc::clone(&closing));
-            spawn("ears", move || listen(&address, &jobs, &process, &closing))?
-        };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = (cores * 2).clamp(4, limits::DATABASE_READERS_MAX);
-        let readers = Readers::open(&address, &shared, threads, options.query_timeout)?;
+        let reading = remote.connections.max(limits::DATABASE_CONNECTIONS_MIN)
+            - limits::DATABASE_CONNECTIONS_OWN;
+        let threads = (cores * 2)
+            .clamp(4, limits::DATABASE_READERS_MAX)
+            .min(reading / 2);
+        let shape = Shape {
+            threads,
+            here: reading - threads,
+            time_max: options.query_timeout,
+        };
+        let readers = Readers::open(&address, &shared, &looks, shape)?;
+        let readers = Arc::new(readers);
         Ok(Self(Arc::new(Inner {
             logs: Logs::of_postgres(Logger::new(address.clone()))?,
             address,
+            direct,
             shared,
             paths,
             lock: Mutex::new(lock),
-            epoch: meta.epoch,
             cursors: CursorSeal::new(&meta.cursor_key),
             jobs,
             writer: Mutex::new(Some(writer)),
-            ears: Mutex::new(Some(ears)),
+            ears: Mutex::new(None),
             closing,
-            looked,
-            claim: Mutex::new(None),
+            looks,
+            common: Common::new(Arc::clone(&readers)),
             readers,
+            process,
+            listeners: Arc::default(),
         })))
     }
 
-    /// Takes the lock that the only server of a database holds on a connection of its own.
-    pub(in crate::store) fn be_only_server(&self) -> Result<(), StoreError> {
-        let began = Instant::now();
-        loop {
-            let claim = Session::connect(&self.0.address, "SET idle_session_timeout = 0")?;
-            let rows = claim.simple(&format!("SELECT pg_try_advisory_lock({SERVING})"))?;
-            let taken = rows.first().and_then(|row| row.first()?.as_deref()) == Some("t");
-            if taken {
-                *self.0.claim.lock() = Some(claim);
-                return Ok(());
-            }
-            // One that has just ended may not be forgotten yet.
-            if began.elapsed() > Duration::from_secs(limits::DATABASE_SILENCE_SECS_MAX) {
-                return Err(StoreError::Directory(
-                    "another server uses this database; several servers on one database are not part of this version"
-                        .to_owned(),
-                ));
-            }
-            std::thread::park_timeout(LOOK / 4);
-        }
+    /// Takes its place among the servers of the database, and listens to the others from now on.
+    pub(in crate::store) fn join(&self, storage: Storage) -> Result<(), StoreError> {
+        let inner = &self.0;
+        let mut ears = Ears::new(
+            inner.direct.clone(),
+            storage,
+            Arc::clone(&inner.looks),
+            Arc::clone(&inner.process),
+            Arc::clone(&inner.closing),
+            Arc::clone(&inner.listeners),
+            inner.common.clone(),
+        );
+        aside(|| ears.open())?;
+        *inner.ears.lock() = Some(spawn("ears", move || ears.run())?);
+        Ok(())
+    }
+
+    pub(in crate::store) fn common(&self) -> &Common {
+        &self.0.common
+    }
+
+    pub(in crate::store) fn on_post(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
+        self.0.listeners.add(listener);
+    }
+
+    /// Waits until this node has seen the end of the log as it is now, but not for long.
+    pub(in crate::store) async fn catch_up(&self) {
+        let most = Duration::from_millis(limits::DATABASE_STALE_MILLIS);
+        self.0.looks.catch_up(most).await;
     }
 
     pub(in crate::store) fn is_level(&self) -> bool {
-        self.0.looked.lock().elapsed() < Duration::from_millis(limits::DATABASE_STALE_MILLIS)
+        self.0.looks.age() < Duration::from_millis(limits::DATABASE_STALE_MILLIS)
+    }
+
+    pub(in crate::store) fn is_reachable(&self) -> bool {
+        self.0.looks.is_reachable()
     }
 
     pub(in crate::store) fn catalog(&self) -> Arc<Catalog> {
@@ -233,7 +263,7 @@ impl Database {
 
     pub(in crate::store) fn head(&self) -> Cursor {
         Cursor {
-            epoch: self.0.epoch,
+            epoch: self.0.looks.epoch(),
             position: Position(self.0.shared.head.load(Ordering::Acquire)),
         }
     }
@@ -284,7 +314,6 @@ impl Inner {
             drop(ears.join());
         }
         self.logs.close();
-        drop(self.claim.lock().take());
         drop(self.lock.lock().take());
     }
 }
@@ -300,29 +329,4 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .name(name.to_owned())
         .spawn(work)
         .map_err(|e| StoreError::Directory(format!("cannot start a thread: {e}")))
-}
-
-/// Has the writer look at the log whenever another node has written, and now and then where nobody tells.
-fn listen(address: &Address, jobs: &Sender<Job>, own: &AtomicI32, closing: &AtomicBool) {
-    let mut session: Option<Session> = None;
-    while !closing.load(Ordering::Acquire) {
-        if session.as_ref().is_none_or(Session::is_broken) {
-            match Session::connect(address, "LISTEN burrow_changes") {
-                Ok(fresh) => session = Some(fresh),
-                Err(error) => {
-                    tracing::debug!(%error, "cannot listen to other nodes");
-                    session = None;
-                    std::thread::park_timeout(LOOK);
-                    continue;
-                }
-            }
-        }
-        let Some(listening) = &session else { continue };
-        match listening.notified(LOOK) {
-            // A full queue means writes, each of which looks anyway.
-            Ok(Some(process)) if process == own.load(Ordering::Acquire) => {}
-            Ok(_) => drop(jobs.try_send(Job::Look)),
-            Err(_) => session = None,
-        }
-    }
 }

@@ -61,6 +61,25 @@ pub(super) fn since(
     })
 }
 
+/// Everything, read anew, where nothing of what was known may be so any more.
+pub(super) fn anew(
+    session: &Session,
+    catalog: &Arc<Catalog>,
+    last: u64,
+    now: Timestamp,
+) -> Result<Learned, StoreError> {
+    let loaded = schema_rows::load(session, catalog.generation() + 1)?;
+    let present = Arc::new(Catalog::new(loaded));
+    let changes = everything(&present, last, now);
+    Ok(Learned {
+        catalog: Some(present),
+        commit: CommitGroup {
+            whole: false,
+            changes,
+        },
+    })
+}
+
 /// All that may have changed, where the changes are too many or gone.
 fn everything(catalog: &Catalog, last: u64, now: Timestamp) -> Vec<Change> {
     let change = |kind| Change {

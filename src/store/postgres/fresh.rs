@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::address::Address;
 use super::log::{self, Meta};
 use super::session::Session;
-use super::{ddl, schema_rows};
+use super::{common, ddl, schema_rows};
 use crate::kit::sql::{Dialect, Sql};
 use crate::kit::time::Timestamp;
 use crate::kit::value::Value;
@@ -60,7 +60,7 @@ CREATE INDEX idx_logs_created ON _logs (created);
 
 /// Makes what is missing, and reads what is there. One node at a time.
 pub(super) fn prepare(address: &Address, now: Timestamp) -> Result<(Meta, Schema), StoreError> {
-    let session = Session::connect(address, "SET client_min_messages = warning")?;
+    let session = Session::connect(address)?;
     check_server(&session)?;
     session.begin(&format!("BEGIN; SELECT pg_advisory_xact_lock({OPENING})"))?;
     let prepared = tables(&session, now);
@@ -143,6 +143,7 @@ fn tables(session: &Session, now: Timestamp) -> Result<(Meta, Schema), StoreErro
     };
     prepare_functions(session)?;
     session.batch(log::CREATE_TABLES)?;
+    session.batch(common::CREATE_TABLES)?;
     if fresh {
         create(session, now)?;
     }

@@ -66,11 +66,7 @@ pub(super) fn prepare(session: &Session) -> Result<Meta, StoreError> {
     };
     let epoch = match meta(session, "epoch")?.and_then(|text| text.parse().ok()) {
         Some(epoch) => epoch,
-        None => {
-            let epoch = u64::from_le_bytes(id::random_bytes::<8>());
-            set_meta(session, "epoch", &epoch.to_string())?;
-            epoch
-        }
+        None => new_epoch(session)?,
     };
     Ok(Meta { epoch, cursor_key })
 }
@@ -84,6 +80,45 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
         .map(|at| u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok())
         .collect();
     bytes?.try_into().ok()
+}
+
+/// Begins another epoch: cursors of the past count as expired.
+pub(super) fn new_epoch(session: &Session) -> Result<u64, StoreError> {
+    let epoch = u64::from_le_bytes(id::random_bytes::<8>());
+    set_meta(session, "epoch", &epoch.to_string())?;
+    Ok(epoch)
+}
+
+/// Time of the entry at `position`, if it is there.
+pub(super) fn time_at(session: &Session, position: u64) -> Result<Option<i64>, StoreError> {
+    let mut sql = sql();
+    sql.push("SELECT time FROM _burrow_changes WHERE position = ")
+        .arg(position.cast_signed());
+    session.query_one(&sql, |row| int(row, 0))
+}
+
+/// End of the log, and its epoch.
+pub(super) const END: &str = "SELECT coalesce(max(position), 0), \
+     (SELECT value FROM _burrow_meta WHERE key = 'epoch') FROM _burrow_changes";
+
+/// What [`END`] answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) last: u64,
+    pub(super) epoch: u64,
+}
+
+impl End {
+    pub(super) fn of(row: &[Option<String>]) -> Self {
+        let number = |at: usize| {
+            let text = row.get(at)?.as_deref()?;
+            text.parse().ok()
+        };
+        Self {
+            last: number(0).unwrap_or(0),
+            epoch: number(1).unwrap_or(0),
+        }
+    }
 }
 
 /// What `_burrow_meta` says of `key`.

@@ -32,7 +32,7 @@ impl Logger {
         let known = self.session.take().filter(|session| !session.is_broken());
         let session = match known {
             Some(session) => session,
-            None => Session::connect(&self.address, "SET jit = off")?,
+            None => Session::connect(&self.address)?,
         };
         session.begin_later(&format!(
             "BEGIN; SET LOCAL statement_timeout = {}",

@@ -2,21 +2,26 @@
 //! embedded engine; `functions.sql` holds what its functions are here.
 
 mod address;
+mod common;
 mod console;
 mod database;
 mod ddl;
+mod ears;
 mod foreign;
 mod fresh;
 pub(super) mod log;
 mod logs;
+mod looks;
 mod readers;
 mod schema_rows;
 mod session;
 mod snapshot;
+mod statements;
 mod value;
 mod views;
 mod writer;
 
+pub use common::{Common, Counted, Note};
 pub(super) use console::{read as console_read, write as console_write};
 pub(super) use database::Database;
 pub(super) use ddl::{change_table, create_table, drop_table};

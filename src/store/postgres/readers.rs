@@ -3,12 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::address::Address;
+use super::looks::Looks;
 use super::session::{Session, aside};
 use crate::kit::limits;
 use crate::store::shared::Shared;
@@ -27,6 +28,8 @@ enum Queued {
 /// A connection that reads, made when it is first needed and again when it has broken.
 pub(super) struct Reader {
     session: Option<Session>,
+    /// It was made after so many losses of the database.
+    losses: u64,
     source: Arc<Source>,
 }
 
@@ -34,6 +37,7 @@ pub(super) struct Reader {
 struct Source {
     address: Address,
     shared: Arc<Shared>,
+    looks: Arc<Looks>,
     begin: String,
 }
 
@@ -43,13 +47,7 @@ impl Reader {
         &mut self,
         f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        if self.session.as_ref().is_none_or(Session::is_broken) {
-            self.session = None;
-        }
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => Session::connect(&self.source.address, "SET jit = off")?,
-        };
+        let session = self.session()?;
         let catalog = self.source.shared.catalog.load_full();
         session.under(catalog.generation());
         session.begin_later(&self.source.begin);
@@ -67,35 +65,107 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Runs `f` in one transaction that may write; its changes are undone when it gives an error.
+    fn write<T>(
+        &mut self,
+        f: impl FnOnce(&Session) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let session = self.session()?;
+        // What is written so is of no use after a crash, or is written again.
+        session.begin_later(&format!(
+            "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+            limits::DATABASE_LOCK_MILLIS_MAX,
+            limits::READ_SECS_MAX * 1_000,
+        ));
+        let result = catch_unwind(AssertUnwindSafe(|| f(&session)))
+            .unwrap_or_else(|_| Err(StoreError::Closed));
+        let ended = match &result {
+            Ok(_) => session.commit_begun(),
+            Err(_) => session.rollback(),
+        };
+        if !session.is_broken() && ended.is_ok() {
+            self.session = Some(session);
+        }
+        result.and_then(|value| ended.map(|()| value))
+    }
+
+    /// The connection, made anew where it has broken.
+    fn session(&mut self) -> Result<Session, StoreError> {
+        let looks = &self.source.looks;
+        let losses = looks.losses();
+        let known = self.session.take();
+        if let Some(session) = known.filter(|known| !known.is_broken() && self.losses == losses) {
+            return Ok(session);
+        }
+        if !looks.is_reachable() {
+            // Who comes now need not wait until that is known again.
+            return Err(StoreError::Away("it was not there a moment ago".to_owned()));
+        }
+        self.losses = losses;
+        Session::connect(&self.source.address)
+    }
+}
+
 /// All that reads.
 pub(super) struct Readers {
     queue: Sender<Queued>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Connections for reads in place that nobody uses now; nothing once closed.
-    here: Mutex<Option<Vec<Reader>>>,
+    /// Connections for work in place; nothing once closed.
+    here: Mutex<Option<Here>>,
+    /// Told when one of them is free.
+    freed: Condvar,
     source: Arc<Source>,
+}
+
+/// Connections for work in place.
+struct Here {
+    /// Those that nobody uses now.
+    free: Vec<Reader>,
+    /// How many more there may be.
+    spare: usize,
+}
+
+/// How many readers of which kind.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    /// Threads with a connection each.
+    pub(super) threads: usize,
+    /// Connections for work in place.
+    pub(super) here: usize,
+    /// Longest read.
+    pub(super) time_max: Duration,
 }
 
 impl Readers {
     pub(super) fn open(
         address: &Address,
         shared: &Arc<Shared>,
-        threads: usize,
-        time_max: Duration,
+        looks: &Arc<Looks>,
+        shape: Shape,
     ) -> Result<Self, StoreError> {
+        let Shape {
+            threads,
+            here,
+            time_max,
+        } = shape;
         let (queue, jobs) = bounded(limits::READ_QUEUE_MAX);
         let source = Arc::new(Source {
             address: address.clone(),
             shared: Arc::clone(shared),
+            looks: Arc::clone(looks),
             begin: format!(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}",
-                time_max.as_millis()
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}; \
+                 SET LOCAL lock_timeout = {}",
+                time_max.as_millis(),
+                limits::DATABASE_LOCK_MILLIS_MAX,
             ),
         });
         let mut handles = Vec::with_capacity(threads);
         for nth in 0..threads {
             let mut reader = Reader {
                 session: None,
+                losses: 0,
                 source: Arc::clone(&source),
             };
             let jobs: Receiver<Queued> = jobs.clone();
@@ -113,7 +183,11 @@ impl Readers {
         Ok(Self {
             queue,
             threads: Mutex::new(handles),
-            here: Mutex::new(Some(Vec::new())),
+            here: Mutex::new(Some(Here {
+                free: Vec::new(),
+                spare: here,
+            })),
+            freed: Condvar::new(),
             source,
         })
     }
@@ -133,22 +207,56 @@ impl Readers {
         &self,
         f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let known = match self.here.lock().as_mut() {
-            None => return Err(StoreError::Closed.into()),
-            Some(free) => free.pop(),
-        };
-        // Waiting for another could wait for ever, where a read asks for another.
-        let mut reader = known.unwrap_or_else(|| Reader {
-            session: None,
-            source: Arc::clone(&self.source),
-        });
-        let result = aside(|| reader.read(f));
-        if let Some(free) = self.here.lock().as_mut()
-            && free.len() < limits::DATABASE_CONNECTIONS_HERE
-        {
-            free.push(reader);
+        self.in_place(|reader| reader.read(f))
+    }
+
+    /// Runs `f` there in a transaction that may write: for what nodes share besides records.
+    pub(super) fn write_here<T>(
+        &self,
+        f: impl FnOnce(&Session) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.in_place(|reader| reader.write(f))
+    }
+
+    fn in_place<T, E: From<StoreError>>(
+        &self,
+        f: impl FnOnce(&mut Reader) -> Result<T, E>,
+    ) -> Result<T, E> {
+        aside(|| {
+            let mut reader = self.reader()?;
+            let result = f(&mut reader);
+            if let Some(here) = self.here.lock().as_mut() {
+                here.free.push(reader);
+                self.freed.notify_one();
+            }
+            result
+        })
+    }
+
+    /// A connection that nobody uses. One that never comes free, since whoever holds it waits for another one, is waited
+    /// for no longer than a moment.
+    fn reader(&self) -> Result<Reader, StoreError> {
+        let until = Instant::now() + Duration::from_millis(limits::DATABASE_TURN_MILLIS_MAX);
+        let mut lock = self.here.lock();
+        loop {
+            let Some(here) = lock.as_mut() else {
+                return Err(StoreError::Closed);
+            };
+            if let Some(reader) = here.free.pop() {
+                return Ok(reader);
+            }
+            if here.spare > 0 {
+                here.spare -= 1;
+                return Ok(Reader {
+                    session: None,
+                    losses: 0,
+                    source: Arc::clone(&self.source),
+                });
+            }
+            if self.freed.wait_until(&mut lock, until).timed_out() {
+                return Err(StoreError::Busy);
+            }
         }
-        result
     }
 
     /// Lets queued reads end and closes every connection.
@@ -161,5 +269,6 @@ impl Readers {
             drop(thread.join());
         }
         drop(self.here.lock().take());
+        self.freed.notify_all();
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, join3};
 use futures_util::{FutureExt, TryStreamExt};
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
+use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client, Row, SimpleQueryMessage, Statement};
 
 use super::address::Address;
@@ -23,8 +24,18 @@ use crate::store::StoreError;
 type Failure = tokio_postgres::Error;
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Notifications that wait to be looked at.
-const NOTICES_KEPT: usize = 16;
+/// What somebody told all who listen.
+#[derive(Clone, Debug)]
+pub(super) struct Notice {
+    /// The server's process that it came through.
+    pub(super) process: i32,
+    pub(super) channel: String,
+    pub(super) payload: String,
+}
+
+/// What a connection of our own is set to; a pooler's stays as it is.
+const SETTINGS: &str =
+    "SET jit = off; SET client_min_messages = warning; SET idle_session_timeout = 0";
 
 /// A connection.
 pub(in crate::store) struct Session {
@@ -36,6 +47,8 @@ pub(in crate::store) struct Session {
     stage: Flag<Stage>,
     /// Whether each question is undone by itself; see [`Session::questions`].
     apart: bool,
+    /// Whether no statement is prepared under a name: behind a pooler the next transaction may be another connection's.
+    unnamed: bool,
     /// Generation of the schema that the kept statements were prepared under.
     generation: Flag<u64>,
 }
@@ -49,10 +62,39 @@ enum Stage {
     Begun,
 }
 
+/// A statement to be run.
+enum Asked {
+    Prepared(Statement),
+    /// Unprepared: its arguments go as text, of the types that it gives them.
+    Text(String),
+}
+
+impl Asked {
+    /// The rows, and how many were changed.
+    async fn ask(
+        &self,
+        client: &Client,
+        args: Vec<Argument<'_>>,
+    ) -> Result<(Vec<Row>, u64), Failure> {
+        let mut rows = pin!(match self {
+            Self::Prepared(statement) => client.query_raw(statement, args).await?,
+            Self::Text(text) => {
+                let args = args.into_iter().map(|argument| (argument, Type::UNKNOWN));
+                client.query_typed_raw(text, args).await?
+            }
+        });
+        let mut all = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            all.push(row);
+        }
+        Ok((all, rows.rows_affected().unwrap_or(0)))
+    }
+}
+
 struct Live {
     client: Client,
     driver: Driver,
-    notices: crossbeam_channel::Receiver<i32>,
+    notices: crossbeam_channel::Receiver<Notice>,
     statements: HashMap<Box<str>, Statement>,
     /// Text to be sent in front of the next statement.
     before: Option<Box<str>>,
@@ -111,14 +153,15 @@ fn drive<T: Send>(
 }
 
 impl Session {
-    /// Connects. `settings` are the session's own, as `SET` statements.
-    pub(super) fn connect(address: &Address, settings: &str) -> Result<Self, StoreError> {
+    /// Connects.
+    pub(super) fn connect(address: &Address) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
             .map_err(|error| StoreError::Away(error.to_string()))?;
-        let (told, notices) = crossbeam_channel::bounded(NOTICES_KEPT);
+        // Read as fast as they come by the only kind of connection that listens.
+        let (told, notices) = crossbeam_channel::unbounded();
         let connecting = async {
             let limit = Duration::from_secs(limits::DATABASE_CONNECT_SECS_MAX);
             let connected = tokio::time::timeout(limit, address.connect(told));
@@ -142,9 +185,12 @@ impl Session {
             }),
             stage: Flag::new(Stage::None),
             apart: false,
+            unnamed: address.is_pooled(),
             generation: Flag::new(0),
         };
-        session.batch(settings)?;
+        if !session.unnamed {
+            session.batch(SETTINGS)?;
+        }
         Ok(session)
     }
 
@@ -300,25 +346,33 @@ impl Session {
     }
 
     /// The statement of `text`, prepared once.
-    fn prepared(&self, live: &mut Live, text: &str) -> Result<Statement, StoreError> {
+    fn prepared(&self, live: &mut Live, text: &str) -> Result<Asked, StoreError> {
+        if self.unnamed {
+            return Ok(Asked::Text(numbered(text)));
+        }
         if let Some(known) = live.statements.get(text) {
-            return Ok(known.clone());
+            return Ok(Asked::Prepared(known.clone()));
         }
         let statement = self.prepare(live, &numbered(text))?;
         if live.statements.len() >= limits::STATEMENT_CACHE {
             live.statements.clear();
         }
         live.statements.insert(text.into(), statement.clone());
-        Ok(statement)
+        Ok(Asked::Prepared(statement))
     }
 
     fn prepare(&self, live: &mut Live, text: &str) -> Result<Statement, StoreError> {
         let before = self.take_before(live);
         let apart = self.apart && self.is_open();
+        let unnamed = self.unnamed;
         let Live { driver, client, .. } = live;
         Ok(drive(self.runtime()?, driver, async {
             if let Some(before) = before {
                 client.batch_execute(&before).await?;
+            }
+            if unnamed {
+                // The connection of this transaction may know a statement by that name from somebody before.
+                client.batch_execute("DEALLOCATE ALL").await?;
             }
             if !apart {
                 return client.prepare(text).await;
@@ -344,10 +398,7 @@ impl Session {
         let apart = self.apart && self.is_open();
         let Live { driver, client, .. } = &mut *live;
         let found: Result<Vec<Row>, Failure> = drive(self.runtime()?, driver, async {
-            let question = async {
-                let rows = client.query_raw(&statement, args).await?;
-                rows.try_collect().await
-            };
+            let question = async { Ok(statement.ask(client, args).await?.0) };
             let asked = async {
                 if !apart {
                     return question.await;
@@ -381,7 +432,7 @@ impl Session {
         let args: Vec<Argument<'_>> = cells.map(Argument).collect();
         let Live { driver, client, .. } = &mut *live;
         let changed: Result<u64, Failure> = drive(self.runtime()?, driver, async {
-            let done = client.execute_raw(&statement, args);
+            let done = async { Ok(statement.ask(client, args).await?.1) };
             match before {
                 None => done.await,
                 Some(before) => {
@@ -396,15 +447,20 @@ impl Session {
     /// Runs one statement as it stands, without arguments; how many rows it changed.
     pub(super) fn execute(&self, text: &str) -> Result<usize, StoreError> {
         let mut live = self.live.borrow_mut();
-        let statement = self.prepare(&mut live, text)?;
+        let statement = if self.unnamed {
+            Asked::Text(text.to_owned())
+        } else {
+            Asked::Prepared(self.prepare(&mut live, text)?)
+        };
+        let before = self.take_before(&mut live);
         let Live { driver, client, .. } = &mut *live;
-        let nothing: [Argument<'_>; 0] = [];
-        let changed = drive(
-            self.runtime()?,
-            driver,
-            client.execute_raw(&statement, nothing),
-        );
-        Ok(usize::try_from(changed?).unwrap_or(usize::MAX))
+        let done: Result<_, Failure> = drive(self.runtime()?, driver, async {
+            if let Some(before) = before {
+                client.batch_execute(&before).await?;
+            }
+            statement.ask(client, Vec::new()).await
+        });
+        Ok(usize::try_from(done?.1).unwrap_or(usize::MAX))
     }
 
     /// As [`Session::run_with`].
@@ -438,10 +494,7 @@ impl Session {
     }
 
     /// Names and types of the columns of `text`, which is not run.
-    pub(super) fn describe(
-        &self,
-        text: &str,
-    ) -> Result<Vec<(String, tokio_postgres::types::Type)>, StoreError> {
+    pub(super) fn describe(&self, text: &str) -> Result<Vec<(String, Type)>, StoreError> {
         let mut live = self.live.borrow_mut();
         let statement = self.prepare(&mut live, text)?;
         let columns = statement.columns().iter();
@@ -450,11 +503,11 @@ impl Session {
             .collect())
     }
 
-    /// Waits for a notification, no longer than `most`; the process that sent the last one.
-    pub(super) fn notified(&self, most: Duration) -> Result<Option<i32>, StoreError> {
+    /// The next notification, waited for no longer than `most`.
+    pub(super) fn notified(&self, most: Duration) -> Result<Option<Notice>, StoreError> {
         let mut live = self.live.borrow_mut();
-        if let Ok(process) = live.notices.try_recv() {
-            return Ok(Some(process));
+        if let Ok(notice) = live.notices.try_recv() {
+            return Ok(Some(notice));
         }
         let Live {
             driver,
@@ -466,8 +519,8 @@ impl Session {
             let mut late = pin!(tokio::time::sleep(most));
             poll_fn(|context| {
                 let ended = driver.as_mut().poll(context).is_ready();
-                if let Ok(process) = notices.try_recv() {
-                    return Poll::Ready(Some(process));
+                if let Ok(notice) = notices.try_recv() {
+                    return Poll::Ready(Some(notice));
                 }
                 if ended {
                     return Poll::Ready(None);
@@ -501,7 +554,7 @@ impl Drop for Session {
 /// Moves a connection to its end, passing notifications on.
 pub(super) fn driver<S, T>(
     mut connection: tokio_postgres::Connection<S, T>,
-    told: crossbeam_channel::Sender<i32>,
+    told: crossbeam_channel::Sender<Notice>,
 ) -> Driver
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
@@ -512,8 +565,12 @@ where
         while !ended {
             match connection.poll_message(context) {
                 Poll::Ready(Some(Ok(AsyncMessage::Notification(notice)))) => {
-                    // One that waits is enough to look.
-                    told.try_send(notice.process_id()).ok();
+                    let notice = Notice {
+                        process: notice.process_id(),
+                        channel: notice.channel().to_owned(),
+                        payload: notice.payload().to_owned(),
+                    };
+                    told.send(notice).ok();
                 }
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => {

@@ -22,7 +22,7 @@ pub(in crate::store) struct Held {
 impl Held {
     pub(super) fn open(address: &Address, shared: &Arc<Shared>) -> Result<Self, StoreError> {
         Ok(Self {
-            session: Session::connect(address, "SET jit = off")?.questions(),
+            session: Session::connect(address)?.questions(),
             address: address.clone(),
             shared: Arc::clone(shared),
         })
@@ -31,13 +31,15 @@ impl Held {
     /// Moves on to the present and tells its place in the log.
     pub(in crate::store) fn refresh(&mut self) -> Result<Position, StoreError> {
         if self.session.is_broken() {
-            self.session = Session::connect(&self.address, "SET jit = off")?.questions();
+            self.session = Session::connect(&self.address)?.questions();
         }
         self.session.end();
         self.session.begin_later(&format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-             SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = 0",
-            limits::READ_SECS_MAX * 1_000
+             SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
+             SET LOCAL idle_in_transaction_session_timeout = 0",
+            limits::READ_SECS_MAX * 1_000,
+            limits::DATABASE_LOCK_MILLIS_MAX,
         ));
         // A transaction takes its snapshot at its first read: this one.
         log::last_position(&self.session).map(Position)

@@ -13,7 +13,7 @@ use crate::kit::time::Timestamp;
 use crate::kit::value::Value;
 use crate::schema::field::TextOptions;
 use crate::schema::{Collection, CollectionId, Field, FieldKind, Kind, Record, Rules};
-use crate::store::{ChangeKind, Cursor, OpenOptions, Store, StoreError, WriteTx};
+use crate::store::{ChangeKind, Cursor, OpenOptions, Remote, Storage, Store, StoreError, WriteTx};
 use crate::test_server;
 
 /// A database, with a directory for each node on it; they go with the test.
@@ -36,8 +36,10 @@ impl Database {
         self.dirs.lock().push(dir.clone());
         let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000));
         let mut options = OpenOptions::new(dir, clock);
-        options.database = Some(Secret::new(self.address.clone()));
-        Store::open(&options).unwrap()
+        options.database = Some(Remote::at(Secret::new(self.address.clone())));
+        let store = Store::open(&options).unwrap();
+        store.join(Storage::Shared).unwrap();
+        store
     }
 }
 
@@ -367,7 +369,7 @@ async fn what_others_made_is_not_taken_for_ours() {
     let dir = std::env::temp_dir().join(format!("burrow-node-{}", id::record_id()));
     database.dirs.lock().push(dir.clone());
     let mut options = OpenOptions::new(dir, Clock::manual(Timestamp::from_millis(0)));
-    options.database = Some(Secret::new(database.address.clone()));
+    options.database = Some(Remote::at(Secret::new(database.address.clone())));
     let refused = Store::open(&options).unwrap_err();
     assert!(refused.to_string().contains("theirs"), "{refused}");
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use crate::kit::json;
 use crate::kit::value::{Cell, Columns, Value};
@@ -64,6 +64,18 @@ impl ToSql for Argument<'_> {
             return Ok(IsNull::Yes);
         }
         match *ty {
+            Type::UNKNOWN => match self.0 {
+                Cell::Blob(bytes) => {
+                    out.extend_from_slice(b"\\x");
+                    for byte in bytes {
+                        out.extend_from_slice(format!("{byte:02x}").as_bytes());
+                    }
+                    Ok(IsNull::No)
+                }
+                Cell::Real(n) => n.to_string().as_str().to_sql(&Type::TEXT, out),
+                Cell::Text(text) => text.to_sql(&Type::TEXT, out),
+                other => text(other).as_str().to_sql(&Type::TEXT, out),
+            },
             Type::BOOL => (whole(self.0)? != 0).to_sql(ty, out),
             Type::INT2 => i16::try_from(whole(self.0)?)?.to_sql(ty, out),
             Type::INT4 => i32::try_from(whole(self.0)?)?.to_sql(ty, out),
@@ -82,6 +94,15 @@ impl ToSql for Argument<'_> {
 
     fn accepts(_: &Type) -> bool {
         true
+    }
+
+    /// What the statement gives a type to is sent as text.
+    fn encode_format(&self, ty: &Type) -> Format {
+        if *ty == Type::UNKNOWN {
+            Format::Text
+        } else {
+            Format::Binary
+        }
     }
 
     to_sql_checked!();

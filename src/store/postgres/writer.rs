@@ -11,16 +11,16 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use parking_lot::Mutex;
 
 use super::address::Address;
-use super::foreign;
-use super::log;
+use super::foreign::{self, Learned};
+use super::log::{self, End};
+use super::looks::Looks;
 use super::session::Session;
 use crate::kit::limits;
 use crate::store::job::{Done, Group, Job, Left, Member, still_wanted};
 use crate::store::shared::Shared;
-use crate::store::{CommitGroup, StoreError, WriteTx};
+use crate::store::{Change, CommitGroup, StoreError, WriteTx};
 
 /// The lock that writers of all nodes take turns by.
 const WRITERS: i64 = 0x4275_7272_6f77_0001;
@@ -69,9 +69,15 @@ pub(super) struct Writer {
     /// The server's process of the connection, whose notifications are our own.
     process: Arc<AtomicI32>,
     /// When the log was last seen to its end.
-    looked: Arc<Mutex<Instant>>,
+    looks: Arc<Looks>,
     /// Place of the next entry, as far as this node has been told.
     next: u64,
+    /// Place and time of the entry before it, where they are known.
+    known: Option<(u64, i64)>,
+    /// Whether commits that were known are gone.
+    is_lost: bool,
+    /// The connection was made after so many losses of the database.
+    losses: u64,
     /// Changes since the last step of trimming.
     untrimmed: u64,
     /// Bytes of the log, roughly.
@@ -87,7 +93,7 @@ impl Writer {
         jobs: Receiver<Job>,
         shared: Arc<Shared>,
         process: Arc<AtomicI32>,
-        looked: Arc<Mutex<Instant>>,
+        looks: Arc<Looks>,
     ) -> Result<Self, StoreError> {
         let next = log::last_position(&session)? + 1;
         let log_bytes = log::estimate_bytes(&session)?;
@@ -99,8 +105,11 @@ impl Writer {
             jobs,
             shared,
             process,
-            looked,
+            looks,
             next,
+            known: None,
+            is_lost: false,
+            losses: 0,
             untrimmed: 0,
             log_bytes,
             trimming: true,
@@ -130,48 +139,114 @@ impl Writer {
 
     /// The connection, made anew where it has broken.
     fn session(&mut self) -> Result<&Session, StoreError> {
-        if self.session.as_ref().is_some_and(Session::is_broken) {
+        let losses = self.looks.losses();
+        if self.losses != losses || self.session.as_ref().is_some_and(Session::is_broken) {
             self.session = None;
         }
         let session = match self.session.take() {
             Some(session) => session,
+            None if !self.looks.is_reachable() => {
+                return Err(StoreError::Away("it was not there a moment ago".to_owned()));
+            }
             None => {
-                let session = Session::connect(&self.address, "SET jit = off")?;
+                let session = Session::connect(&self.address)?;
                 self.process.store(session.process()?, Ordering::Release);
+                self.losses = losses;
+                self.is_same_log(&session)?;
                 session
             }
         };
         Ok(self.session.insert(session))
     }
 
+    /// Looks whether the log still ends as this node knows it: a replica that has taken over may lack the last commits.
+    fn is_same_log(&mut self, session: &Session) -> Result<(), StoreError> {
+        let Some((position, time)) = self.known else {
+            return Ok(());
+        };
+        if log::time_at(session, position)? != Some(time) {
+            self.is_lost = true;
+        }
+        Ok(())
+    }
+
     /// Begins a transaction in turn, and learns first what other nodes have written.
     fn begin(&mut self, deadline: Duration) -> Result<(), StoreError> {
+        let was_connected = self.session.is_some();
+        match self.try_begin(deadline) {
+            // It may have been restarted since the connection was used last. Nothing was done yet.
+            Err(StoreError::Away(_)) if was_connected => self.try_begin(deadline),
+            done => done,
+        }
+    }
+
+    fn try_begin(&mut self, deadline: Duration) -> Result<(), StoreError> {
         let text = format!(
             "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; \
              SET LOCAL idle_in_transaction_session_timeout = {}; SELECT pg_advisory_xact_lock({WRITERS}); \
-             SET LOCAL lock_timeout = {}; SELECT coalesce(max(position), 0) FROM _burrow_changes",
+             SET LOCAL lock_timeout = {}; {}",
             limits::WRITE_WAIT_SECS_MAX * 1_000,
             deadline.as_millis(),
             limits::DATABASE_SILENCE_SECS_MAX * 1_000,
             limits::DATABASE_LOCK_MILLIS_MAX,
+            log::END,
         );
         let asked = Instant::now();
-        let rows = match self.session()?.begin(&text) {
-            Ok(rows) => rows,
-            Err(error) => {
-                self.rollback();
-                return Err(error);
+        let begun = self.session().and_then(|session| session.begin(&text));
+        let level = begun.and_then(|rows| {
+            let end = End::of(rows.last().map_or(&[], Vec::as_slice));
+            if self.is_lost || end.last + 1 < self.next {
+                self.begin_epoch()?;
+                return Err(StoreError::Busy);
             }
-        };
-        let last = rows.last().and_then(|row| row.first()?.as_deref());
-        let last: u64 = last.and_then(|text| text.parse().ok()).unwrap_or(0);
-        if last >= self.next
-            && let Err(error) = self.learn(last)
-        {
+            self.follow(end)
+        });
+        if let Err(error) = level {
             self.rollback();
             return Err(error);
         }
-        *self.looked.lock() = asked;
+        self.looks.seen(asked);
+        Ok(())
+    }
+
+    /// Commits of the past are gone: whatever was remembered of it counts for nothing. Inside a transaction of its own,
+    /// in turn; ends it.
+    fn begin_epoch(&mut self) -> Result<(), StoreError> {
+        let Some(session) = &self.session else {
+            return Err(StoreError::Away("the connection was closed".to_owned()));
+        };
+        let epoch = log::new_epoch(session)?;
+        session.commit("NOTIFY burrow_changes; COMMIT")?;
+        tracing::warn!(
+            epoch,
+            "the database has lost commits that were known here: the change log begins anew"
+        );
+        self.is_lost = false;
+        Ok(())
+    }
+
+    /// Goes on to `end`, also of another epoch. Inside a transaction.
+    fn follow(&mut self, end: End) -> Result<(), StoreError> {
+        if end.epoch != self.looks.epoch() {
+            return self.start_over(end);
+        }
+        if end.last >= self.next {
+            return self.learn(end.last);
+        }
+        Ok(())
+    }
+
+    /// Everything may be different.
+    fn start_over(&mut self, end: End) -> Result<(), StoreError> {
+        let Some(session) = &self.session else {
+            return Err(StoreError::Away("the connection was closed".to_owned()));
+        };
+        let catalog = self.shared.catalog.load_full();
+        let now = self.shared.clock.now();
+        let learned = foreign::anew(session, &catalog, end.last, now)?;
+        self.known = None;
+        self.looks.begin_epoch(end.epoch);
+        self.take_over(end.last, learned);
         Ok(())
     }
 
@@ -188,13 +263,25 @@ impl Writer {
             last,
             self.shared.clock.now(),
         )?;
+        self.take_over(last, learned);
+        Ok(())
+    }
+
+    fn take_over(&mut self, last: u64, learned: Learned) {
         self.next = last + 1;
+        self.remember(&learned.commit.changes);
         self.shared.head.store(last, Ordering::Release);
         if let Some(catalog) = learned.catalog {
             self.shared.catalog.store(catalog);
         }
         self.shared.tell(&learned.commit);
-        Ok(())
+    }
+
+    /// Remembers the end of the log, where `changes` reach it.
+    fn remember(&mut self, changes: &[Change]) {
+        let end = |change: &&Change| change.position.0 + 1 == self.next;
+        let last = changes.last().filter(end);
+        self.known = last.map(|change| (change.position.0, change.time.as_millis()));
     }
 
     /// Runs `member` and those waiting behind it in one transaction; gives back the job that could not join them.
@@ -382,6 +469,9 @@ impl Writer {
             foreign: _,
         } = group;
         self.next += entries;
+        if entries > 0 {
+            self.remember(&changes);
+        }
         self.untrimmed += entries;
         self.log_bytes += bytes;
         self.shared.head.store(self.next - 1, Ordering::Release);
@@ -412,26 +502,37 @@ impl Writer {
     /// Looks for what other nodes have written, outside of any write of ours and without waiting for the turn of a
     /// writer: places come into sight in their order.
     fn look(&mut self) {
+        self.looks.begun();
         let begin = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}",
             limits::READ_SECS_MAX * 1_000
         );
         let asked = Instant::now();
-        let last = self.session().and_then(|session| {
-            session.begin_later(&begin);
-            log::last_position(session)
+        let end = self.session().and_then(|session| {
+            let rows = session.begin(&format!("{begin}; {}", log::END))?;
+            Ok(End::of(rows.last().map_or(&[], Vec::as_slice)))
         });
-        let learned = match last {
-            Ok(last) if last >= self.next => self.learn(last),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let learned = end.and_then(|end| {
+            if self.is_lost || end.last + 1 < self.next && end.epoch == self.looks.epoch() {
+                // Only who has the turn of a writer may say so.
+                return Ok(false);
+            }
+            self.follow(end).map(|()| true)
+        });
         match learned {
-            Ok(()) => {
-                *self.looked.lock() = asked;
+            Ok(true) => {
+                self.looks.seen(asked);
                 if let Some(session) = &self.session {
                     session.end();
                 }
+            }
+            Ok(false) => {
+                self.rollback();
+                let begun = self.begin(Duration::from_secs(limits::READ_SECS_MAX));
+                if begun.is_ok() {
+                    self.rollback();
+                }
+                self.looks.ask();
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot look for what other nodes wrote");

@@ -23,7 +23,7 @@ pub(super) fn dial(t: &TestApp) -> TcpStream {
 /// A WebSocket client.
 pub(crate) struct Socket {
     pub(super) raw: WebSocket<TcpStream>,
-    pub(super) hello: Json,
+    pub(crate) hello: Json,
     news: VecDeque<Json>,
     asked: u64,
 }
@@ -94,7 +94,7 @@ impl Socket {
         self.subscribe_with(json!({"topic": topic}))
     }
 
-    pub(super) fn subscribe_with(&mut self, fields: Json) -> Json {
+    pub(crate) fn subscribe_with(&mut self, fields: Json) -> Json {
         let answer = self.ask("subscribe", fields);
         assert_eq!(answer["type"], "ok", "{answer}");
         answer
@@ -237,6 +237,6 @@ fn told(event: &Json) -> (String, String) {
 }
 
 /// An event as [`Socket::event`] and [`Stream::event`] give it.
-pub(super) fn is(action: &str, title: &str) -> (String, String) {
+pub(crate) fn is(action: &str, title: &str) -> (String, String) {
     (action.to_owned(), title.to_owned())
 }

@@ -16,4 +16,4 @@ mod resume;
 mod siege;
 mod sight;
 mod streams;
-mod world;
+pub(crate) mod world;

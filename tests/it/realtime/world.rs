@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::support::{Person, TestApp};
 
 /// A collection with a `title`, an `n` and whatever else; it can be listed and read under `rule`.
-pub(super) fn collection(t: &TestApp, name: &str, rule: Option<&str>, more: &[Json]) {
+pub(crate) fn collection(t: &TestApp, name: &str, rule: Option<&str>, more: &[Json]) {
     let mut fields = vec![
         json!({"type": "text", "name": "title"}),
         json!({"type": "number", "name": "n"}),
@@ -17,7 +17,7 @@ pub(super) fn collection(t: &TestApp, name: &str, rule: Option<&str>, more: &[Js
 }
 
 /// A relation field to a collection.
-pub(super) fn relation(t: &TestApp, name: &str, to: &str, cascade: bool) -> Json {
+pub(crate) fn relation(t: &TestApp, name: &str, to: &str, cascade: bool) -> Json {
     let id = t
         .app
         .store
@@ -30,25 +30,25 @@ pub(super) fn relation(t: &TestApp, name: &str, to: &str, cascade: bool) -> Json
     json!({"type": "relation", "name": name, "collectionId": id, "maxSelect": 1, "cascadeDelete": cascade})
 }
 
-pub(super) fn create(who: &Person, collection: &str, body: &Json) -> String {
+pub(crate) fn create(who: &Person, collection: &str, body: &Json) -> String {
     who.create(collection, body)["id"]
         .as_str()
         .unwrap()
         .to_owned()
 }
 
-pub(super) fn update(who: &Person, collection: &str, id: &str, body: &Json) {
+pub(crate) fn update(who: &Person, collection: &str, id: &str, body: &Json) {
     who.patch(&format!("/api/collections/{collection}/records/{id}"), body)
         .ok();
 }
 
-pub(super) fn delete(who: &Person, collection: &str, id: &str) {
+pub(crate) fn delete(who: &Person, collection: &str, id: &str) {
     who.delete(&format!("/api/collections/{collection}/records/{id}"))
         .ok();
 }
 
 /// Changes a collection.
-pub(super) fn edit(who: &Person, collection: &str, body: &Json) {
+pub(crate) fn edit(who: &Person, collection: &str, body: &Json) {
     who.patch(&format!("/api/collections/{collection}"), body)
         .ok();
 }

@@ -290,7 +290,8 @@ fn rows_that_let_somebody_in_are_made_and_changed_by_nobody_else() {
                 "A31",
                 format!("{name}: list"),
                 who,
-                get(&all),
+                // Of his own there may be some.
+                get(&format!("{all}?filter=recordRef%3D%27{}%27", ann.id)),
                 Total(0),
             ));
         }

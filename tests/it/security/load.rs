@@ -1,5 +1,6 @@
 //! Too much of everything: refused, cut or worked off in bounds, while others are served.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::rows::Answer::{Is, OneOf};
 use super::rows::{escape, filtered, get, hold, post, row};
 use crate::realtime::ears::Socket;
-use crate::support::{Person, Request, TestApp};
+use crate::support::{Person, Request, TestApp, on_postgres};
 
 const NOTES: &str = "/api/collections/notes/records";
 
@@ -29,12 +30,27 @@ fn notes(t: &TestApp) {
 
 /// Fills a table, straight into the database.
 fn fill(sue: &Person, rows: usize) {
-    let query = format!(
-        "INSERT INTO notes (id, title, n) \
-         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) \
-         SELECT printf('n%014d', i), 'x' || i, i FROM n"
-    );
+    let numbers = if on_postgres() {
+        format!(
+            "SELECT 'n' || lpad(i::text, 14, '0'), 'x' || i, i FROM generate_series(1, {rows}) AS i"
+        )
+    } else {
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) \
+             SELECT printf('n%014d', i), 'x' || i, i FROM n"
+        )
+    };
+    let query = format!("INSERT INTO notes (id, title, n) {numbers}");
     sue.post("/api/sql", &json!({ "query": query })).ok();
+}
+
+/// The ids of a set of rows as the value of a field.
+fn ids() -> &'static str {
+    if on_postgres() {
+        "json_agg(id)::text"
+    } else {
+        "json_group_array(id)"
+    }
 }
 
 /// Does `work` while a second client asks for something small; how long that one waited at most.
@@ -54,9 +70,11 @@ fn meanwhile(t: &TestApp, work: impl FnOnce()) -> Duration {
             }
             longest
         });
-        work();
+        let worked = catch_unwind(AssertUnwindSafe(work));
         done.store(true, Ordering::SeqCst);
-        watcher.join().unwrap()
+        let longest = watcher.join().unwrap();
+        worked.unwrap_or_else(|panic| resume_unwind(panic));
+        longest
     })
 }
 
@@ -344,7 +362,10 @@ fn a_costly_question_ends_at_its_deadline_and_hinders_nobody() {
     let sue = t.superuser();
     notes(&t);
     fill(&sue, 3_000);
-    let query = "UPDATE notes SET up = (SELECT json_group_array(id) FROM (SELECT id FROM notes LIMIT 400)) WHERE n < 400";
+    let query = format!(
+        "UPDATE notes SET up = (SELECT {} FROM (SELECT id FROM notes LIMIT 400) AS some) WHERE n < 400",
+        ids()
+    );
     sue.post("/api/sql", &json!({ "query": query })).ok();
     let terms: Vec<String> = (0..100)
         .map(|n| format!("up.up.up.up.up.n > {n}"))
@@ -389,7 +410,10 @@ fn expanding_the_same_a_thousand_times_reads_it_once() {
     let sue = t.superuser();
     notes(&t);
     fill(&sue, 1_000);
-    let query = "UPDATE notes SET up = (SELECT json_group_array(id) FROM notes WHERE n <= 20)";
+    let query = format!(
+        "UPDATE notes SET up = (SELECT {} FROM notes WHERE n <= 20)",
+        ids()
+    );
     sue.post("/api/sql", &json!({ "query": query })).ok();
     let body = format!(
         "UPDATE notes SET body = '{}' WHERE n <= 20",
@@ -510,11 +534,18 @@ fn a_cascade_of_thousands_is_whole_and_told_from_the_log() {
         ],
     }));
     let plant = |parent: &str| {
-        let query = format!(
-            "INSERT INTO leaves (id, of, text) \
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {CHILDREN}) \
-             SELECT printf('n%014d', i), '{parent}', printf('%.2000c', 'x') FROM n"
-        );
+        let numbers = if on_postgres() {
+            format!(
+                "SELECT 'n' || lpad(i::text, 14, '0'), '{parent}', repeat('x', 2000) \
+                 FROM generate_series(1, {CHILDREN}) AS i"
+            )
+        } else {
+            format!(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {CHILDREN}) \
+                 SELECT printf('n%014d', i), '{parent}', printf('%.2000c', 'x') FROM n"
+            )
+        };
+        let query = format!("INSERT INTO leaves (id, of, text) {numbers}");
         sue.post("/api/sql", &json!({ "query": query })).ok();
     };
     let parent = sue.create("notes", &json!({"title": "parent"}));

@@ -178,7 +178,7 @@ fn a_broken_rule_denies_everywhere() {
             "deleteRule",
         ]
         .iter()
-        .map(|rule| format!("{rule} = '{}'", broken.replace('\'', "''")))
+        .map(|rule| format!("\"{rule}\" = '{}'", broken.replace('\'', "''")))
         .collect();
         let query = format!(
             "UPDATE _collections SET {} WHERE name = 'notes'",

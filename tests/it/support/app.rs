@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use burrow::app::App;
+use burrow::app::{App, OpenError};
 use burrow::auth::password::Scheme;
 use burrow::auth::session_token;
 use burrow::call::{Actor, Call, Identity};
@@ -37,6 +37,8 @@ pub struct TestApp {
     /// The directory that holds everything of the test.
     pub root: PathBuf,
     address: SocketAddr,
+    /// Whether the database goes with it.
+    owns_database: bool,
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
     served: Option<tokio::task::JoinHandle<Result<(), burrow::certs::CertError>>>,
@@ -50,30 +52,58 @@ impl TestApp {
 
     /// The same, started otherwise.
     pub fn configured(change: impl FnOnce(&mut Config)) -> Self {
-        let root =
-            std::env::temp_dir().join(format!("burrow-it-{}", id::random(12, id::LOWER_ALNUM)));
-        std::fs::create_dir_all(&root).unwrap();
-        let mut config = Config::new(root.join("data"));
-        config.scheme = Scheme::Argon2id;
+        let (root, mut config) = fresh();
         change(&mut config);
-        if on_postgres() {
+        let owns = on_postgres() && config.database.is_none();
+        if owns {
             config.database = Some(Secret::new(super::postgres::fresh_database()));
         }
-        Self::start(root, config, Clock::manual(BEGINNING))
+        let mut app = Self::start(root, config, Clock::manual(BEGINNING));
+        app.owns_database = owns;
+        app
+    }
+
+    /// A server with a fresh PostgreSQL, beside which others can be started.
+    pub fn node() -> Self {
+        let files = std::env::temp_dir().join(format!("burrow-it-{}", id::record_id()));
+        let mut app = Self::configured(|config| {
+            config.database = Some(Secret::new(super::postgres::fresh_database()));
+            config.files_dir = Some(files);
+        });
+        app.owns_database = true;
+        app
+    }
+
+    /// Another server of the same database, by the same clock.
+    pub fn beside(&self) -> Self {
+        self.try_beside(|_| {}).unwrap()
+    }
+
+    /// The same, started otherwise.
+    pub fn try_beside(&self, change: impl FnOnce(&mut Config)) -> Result<Self, OpenError> {
+        let (root, mut config) = fresh();
+        config.database.clone_from(&self.app.config.database);
+        config.files_dir.clone_from(&self.app.config.files_dir);
+        change(&mut config);
+        Self::try_start(root.clone(), config, self.clock.clone()).inspect_err(|_| {
+            std::fs::remove_dir_all(&root).ok();
+        })
     }
 
     fn start(root: PathBuf, config: Config, clock: Clock) -> Self {
+        Self::try_start(root, config, clock).unwrap()
+    }
+
+    fn try_start(root: PathBuf, config: Config, clock: Clock) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
         let (app, listener) = runtime.block_on(async {
-            let app = App::open(config, clock.clone(), Access::Alone)
-                .await
-                .unwrap();
-            (app, TcpListener::bind("127.0.0.1:0").await.unwrap())
-        });
+            let app = App::open(config, clock.clone(), Access::Alone).await?;
+            Ok::<_, OpenError>((app, TcpListener::bind("127.0.0.1:0").await.unwrap()))
+        })?;
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = runtime.spawn(burrow::http::serve(
@@ -84,15 +114,16 @@ impl TestApp {
             },
             Duration::from_millis(100),
         ));
-        Self {
+        Ok(Self {
             clock,
             app,
             root,
             address,
+            owns_database: false,
             runtime: Some(runtime),
             stop: Some(stop),
             served: Some(served),
-        }
+        })
     }
 
     /// Ends in order and starts again over the same directory, at another address.
@@ -104,16 +135,23 @@ impl TestApp {
     pub fn restart_after(&mut self, between: impl FnOnce(&Self)) {
         self.stop();
         between(self);
-        let (root, config) = (std::mem::take(&mut self.root), self.app.config.clone());
+        let config = self.app.config.clone();
+        self.go_on(config);
+    }
+
+    fn go_on(&mut self, config: Config) {
+        let root = std::mem::take(&mut self.root);
+        let owns = std::mem::take(&mut self.owns_database);
         *self = Self::start(root, config, self.clock.clone());
+        self.owns_database = owns;
     }
 
     /// Ends in order and starts otherwise over the same directory.
     pub fn restart_configured(&mut self, change: impl FnOnce(&mut Config)) {
         self.stop();
-        let (root, mut config) = (std::mem::take(&mut self.root), self.app.config.clone());
+        let mut config = self.app.config.clone();
         change(&mut config);
-        *self = Self::start(root, config, self.clock.clone());
+        self.go_on(config);
     }
 
     fn stop(&mut self) {
@@ -219,26 +257,35 @@ impl TestApp {
     }
 }
 
+/// A fresh folder, and the configuration of a server in it.
+fn fresh() -> (PathBuf, Config) {
+    let root = std::env::temp_dir().join(format!("burrow-it-{}", id::random(12, id::LOWER_ALNUM)));
+    std::fs::create_dir_all(&root).unwrap();
+    let mut config = Config::new(root.join("data"));
+    config.scheme = Scheme::Argon2id;
+    (root, config)
+}
+
 /// Whether this run is about PostgreSQL.
 #[expect(
     clippy::disallowed_methods,
     reason = "the Makefile says so by a variable"
 )]
-fn on_postgres() -> bool {
+pub fn on_postgres() -> bool {
     std::env::var_os("BURROW_TEST_DATABASE").is_some_and(|engine| engine == "postgres")
 }
 
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.stop();
-        if let Some(address) = self
-            .app
-            .config
-            .database
-            .as_ref()
-            .filter(|_| !self.root.as_os_str().is_empty())
-        {
-            super::postgres::drop_database(address.reveal());
+        if self.owns_database {
+            let config = &self.app.config;
+            if let Some(address) = &config.database {
+                super::postgres::drop_database(address.reveal());
+            }
+            if let Some(files) = &config.files_dir {
+                std::fs::remove_dir_all(files).ok();
+            }
         }
         if !self.root.as_os_str().is_empty() {
             std::fs::remove_dir_all(&self.root).ok();

@@ -9,7 +9,7 @@ pub mod postgres;
 mod provider;
 mod wire;
 
-pub use app::TestApp;
+pub use app::{TestApp, on_postgres};
 pub use disk::{eventually, files_below};
 pub use person::Person;
 pub use post::{MailServer, Security};

@@ -1,16 +1,19 @@
 //! Where a history takes place: a server in this process, which dies by going on from a copy of its files, or the real
-//! program, which is killed.
+//! program, which is killed; or several of it, of which one is.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use burrow::kit::id;
 use serde_json::{Value as Json, json};
 
 use super::wire::{Direct, Wire, Wired};
+use crate::nodes::Program;
+use crate::support::postgres::{self, Folder};
 use crate::support::{Person, Request, TestApp, try_exchange};
 
 /// How long something may take before it counts as never.
@@ -20,6 +23,31 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) enum House {
     Here(Arc<TestApp>),
     Apart(Apart),
+    Several(Several),
+}
+
+/// Servers of one PostgreSQL.
+pub(super) struct Several {
+    database: String,
+    files: Folder,
+    programs: Vec<Program>,
+    /// Whose turn it is to be asked.
+    turn: AtomicUsize,
+}
+
+impl Several {
+    const COUNT: usize = 3;
+
+    fn start(&self) -> Program {
+        Program::start(&self.database, &self.files.0)
+    }
+}
+
+impl Drop for Several {
+    fn drop(&mut self) {
+        self.programs.clear();
+        postgres::drop_database(&self.database);
+    }
 }
 
 /// The real program.
@@ -65,9 +93,28 @@ impl House {
         })
     }
 
-    /// Dies without a word, and lives on from what is on the disk.
+    /// Servers of a copy of the database `image`.
+    pub(super) fn several(image: &str) -> Self {
+        let mut several = Several {
+            database: postgres::copied_database(image),
+            files: Folder::new(),
+            programs: Vec::new(),
+            turn: AtomicUsize::new(0),
+        };
+        for _ in 0..Several::COUNT {
+            several.programs.push(several.start());
+        }
+        Self::Several(several)
+    }
+
+    /// Dies without a word, and lives on from what is on the disk. Of several, one dies and another one comes.
     pub(super) fn kill(&mut self) {
         match self {
+            Self::Several(several) => {
+                let at = several.turn.load(Ordering::Relaxed) % several.programs.len();
+                several.programs.remove(at);
+                several.programs.push(several.start());
+            }
             Self::Here(app) => {
                 let dir = app.dir().to_owned();
                 *self = Self::here(&dir);
@@ -84,7 +131,20 @@ impl House {
         match self {
             Self::Here(app) => app.address(),
             Self::Apart(apart) => apart.address,
+            Self::Several(several) => {
+                let turn = several.turn.fetch_add(1, Ordering::Relaxed);
+                several.programs[turn % several.programs.len()].address
+            }
         }
+    }
+
+    /// Those whom a writer may ask.
+    pub(super) fn people(&self, token: Option<&str>) -> Vec<Person> {
+        let count = match self {
+            Self::Several(several) => several.programs.len(),
+            Self::Here(_) | Self::Apart(_) => 1,
+        };
+        (0..count).map(|_| self.person(token)).collect()
     }
 
     /// Somebody with a token, or a guest with none.
@@ -105,7 +165,9 @@ impl House {
     pub(super) fn dial(&self) -> Option<Box<dyn Wire>> {
         match self {
             Self::Here(app) => Some(Box::new(Direct::open(app))),
-            Self::Apart(apart) => Wired::open(apart.address).map(|wire| Box::new(wire) as _),
+            Self::Apart(_) | Self::Several(_) => {
+                Wired::open(self.address()).map(|wire| Box::new(wire) as _)
+            }
         }
     }
 

@@ -29,7 +29,10 @@ fn asked(name: &str, default: u64) -> u64 {
 fn live(count: u64, at_once: usize, kill: Kill) {
     let first = asked("BURROW_HISTORY_SEED", 1);
     let next = AtomicU64::new(first);
-    let base = Base::new();
+    let base = match kill {
+        Kill::Image | Kill::Process => Base::new(),
+        Kill::Node => Base::of_nodes(),
+    };
     thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
@@ -57,4 +60,9 @@ fn so_it_is_when_the_process_is_killed() {
         2,
         Kill::Process,
     );
+}
+
+#[test]
+fn so_it_is_with_several_servers_of_which_one_is_killed() {
+    live(asked("BURROW_HISTORIES", 480).div_ceil(60), 1, Kill::Node);
 }

@@ -25,10 +25,11 @@ impl Writer {
         }
     }
 
-    /// Writes `count` times. What a server that dies did not answer may or may not have been done.
-    pub(super) fn write(&mut self, who: &Person, count: usize) {
-        for _ in 0..count {
-            self.once(who);
+    /// Writes `count` times, through one server after the other. What a server that dies did not answer may or may not
+    /// have been done.
+    pub(super) fn write(&mut self, who: &[Person], count: usize) {
+        for turn in 0..count {
+            self.once(&who[turn % who.len()]);
         }
     }
 

@@ -1,0 +1,10 @@
+//! Several servers of one PostgreSQL: what one of them does, all of them know.
+
+mod away;
+mod changes;
+mod once;
+mod places;
+mod pooled;
+mod sign_in;
+
+pub(crate) use places::Program;
