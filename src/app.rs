@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::auth::{Auth, Passwords, Throttle};
+use crate::bucket::Chosen;
 use crate::collections::migrations::Folder;
 use crate::collections::{self, Collections};
 use crate::config::Config;
-use crate::files::Files;
+use crate::files::{Buckets, Files};
 use crate::kit::clock::Clock;
 use crate::kit::secret::Secret;
 use crate::mail::{self, Mailer};
 use crate::ops::cron::{Crons, Work};
 use crate::ops::settings::Fixed;
 use crate::ops::{self, Backups, Limiter, Logs, Metrics, Settings};
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Pool};
 use crate::realtime::Hub;
 use crate::records::Records;
 use crate::store::{Access, OpenOptions, Store, StoreError};
@@ -33,6 +34,8 @@ pub struct Services {
     pub access: Access,
     /// Source of time.
     pub clock: Clock,
+    /// Connections to object stores.
+    pub pool: Pool,
     /// The database.
     pub store: Store,
     /// What superusers have set.
@@ -91,7 +94,8 @@ impl App {
         let settings = settings(&config, &store).await?;
         let logs = Logs::start(store.logs().clone(), settings.clone(), clock.clone());
         let limiter = Limiter::new(settings.clone());
-        let files = Files::new(&config.dir, config.durable);
+        let pool = Pool::new();
+        let files = files(&config, &settings, &pool);
         if access == Access::Alone {
             files.sweep(&store).await?;
         }
@@ -110,6 +114,7 @@ impl App {
             files.clone(),
             settings.clone(),
             clock.clone(),
+            &pool,
         );
         let crons = Crons::start(Work {
             store: store.clone(),
@@ -141,6 +146,7 @@ impl App {
             config,
             access,
             clock,
+            pool,
             store,
             settings,
             logs,
@@ -213,6 +219,15 @@ fn database(config: &Config) -> Result<Option<Secret<String>>, StoreError> {
         StoreError::Directory(format!("cannot read {}: {error}", file.display()))
     })?;
     Ok(Some(Secret::new(text.trim().to_owned())))
+}
+
+fn files(config: &Config, settings: &Settings, pool: &Pool) -> Files {
+    let (of_used, of_left) = (settings.clone(), settings.clone());
+    let buckets = Buckets {
+        used: Chosen::new(pool.clone(), move || of_used.current().files_bucket()),
+        left: Chosen::new(pool.clone(), move || of_left.current().left_bucket()),
+    };
+    Files::new(&config.dir, config.durable, buckets)
 }
 
 fn mailer(config: &Config, settings: &Settings) -> Result<Mailer, OpenError> {

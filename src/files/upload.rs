@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::sniff::{self, Kind};
+use crate::bucket::Source;
 use crate::kit::id;
 use crate::kit::limits::UPLOAD_MEMORY_BYTES_MAX;
 
@@ -77,6 +78,19 @@ impl Upload {
             Content::Memory(bytes) => Box::new(io::Cursor::new(bytes.clone())),
             Content::Spooled(file) => Box::new(File::open(&file.0)?),
         })
+    }
+
+    /// The content, to be sent to a bucket; the upload must live until it was.
+    #[must_use]
+    pub(super) fn source(&self) -> Source {
+        match &self.content {
+            Content::Memory(bytes) => Source::Bytes(bytes.clone()),
+            Content::Spooled(file) => Source::File {
+                path: file.0.clone(),
+                from: 0,
+                length: self.size,
+            },
+        }
     }
 
     /// Whether two handles are of the same upload.

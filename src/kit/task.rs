@@ -27,3 +27,18 @@ impl Drop for Task {
         }
     }
 }
+
+/// Runs `work` to its end on a thread that may block: on the runtime that the thread belongs to, or, for a command or a
+/// test without one, on a runtime of its own.
+///
+/// # Errors
+/// None but the work's own; a machine without room for a runtime is told as an error of `E`.
+pub fn wait<T, E: From<std::io::Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        return runtime.block_on(work);
+    }
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

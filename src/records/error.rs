@@ -87,6 +87,9 @@ pub enum Error {
     /// 400 or 503: uploaded files could not be stored.
     #[error("files could not be stored: {0}")]
     Files(String),
+    /// The bucket that files are kept in cannot be used now.
+    #[error("{0}")]
+    Storage(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
