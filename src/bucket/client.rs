@@ -64,6 +64,12 @@ impl Bucket {
         }))
     }
 
+    /// Whether both are the same, by the same key.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.options == other.0.options
+    }
+
     /// Its name, for people.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -103,8 +103,8 @@ impl Bucket {
         loop {
             // Always the first page: what was on it is gone when it is asked for again.
             let page = self.list(prefix, None).await?;
-            stream::iter(&page.objects)
-                .map(|object| self.delete(&object.key))
+            stream::iter(page.objects)
+                .map(|object| async move { self.delete(&object.key).await })
                 .buffer_unordered(BUCKET_REQUESTS_MAX)
                 .try_collect::<()>()
                 .await?;

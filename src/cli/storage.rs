@@ -19,6 +19,9 @@ use crate::outbound::Pool;
 /// Between two drawings of the progress.
 const PACE: Duration = Duration::from_millis(100);
 
+/// Where the bucket is tried: always the same, so that a try that was cut off leaves nothing for long.
+const PROBE: &str = "pb_settings_test_move";
+
 /// Runs the command.
 pub(super) fn storage(
     console: Console,
@@ -35,7 +38,7 @@ pub(super) fn storage(
         check(app, &s3.endpoint, &s3.bucket)?;
         let bucket = Bucket::new(&app.pool, &chosen);
         let unusable = |error| Failure::message(format!("the bucket cannot be used: {error}"));
-        probe::attempt(&bucket).await.map_err(unusable)?;
+        probe::attempt(&bucket, PROBE).await.map_err(unusable)?;
         if to == StoragePlace::Local {
             let noted = Relocation::new(&app.config.dir, bucket, keep).begin_home();
             noted.map_err(|error| Failure::message(format!("cannot begin: {error}")))?;

@@ -132,9 +132,10 @@ impl Blob {
             Content::Remote(remote) => {
                 let most = usize::try_from(most).unwrap_or(usize::MAX);
                 let size = self.size;
-                Ok(wait(async {
-                    remote.part(0, size).await?.whole(most).await
-                })?)
+                wait(async move {
+                    let object = remote.part(0, size).await?;
+                    Ok(object.whole(most).await?)
+                })
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Files of records: what clients upload, how it is named, kept, shown small and thrown away.
 
 mod blob;
+mod direct;
 mod key;
 mod local;
 pub mod name;
@@ -15,6 +16,7 @@ pub mod thumb;
 mod upload;
 
 pub use blob::{Blob, Content, Remote, Want};
+pub use direct::Shared;
 pub use key::{Key, RecordKey};
 pub use pending::{Pending, named_by, stored_names};
 pub use relocate::{MoveError, Progress, Relocation};

@@ -18,6 +18,8 @@ pub struct Pending {
     files: Files,
     note: Option<PathBuf>,
     added: Vec<Key>,
+    /// Uploads that had come past this server, and are copied to their places now.
+    copied: Vec<Upload>,
     doomed: Vec<Key>,
 }
 
@@ -32,6 +34,7 @@ impl Pending {
                 files,
                 note: None,
                 added: Vec::new(),
+                copied: Vec::new(),
                 doomed,
             });
         }
@@ -42,6 +45,7 @@ impl Pending {
                     files,
                     note: None,
                     added: Vec::new(),
+                    copied: Vec::new(),
                     doomed,
                 };
                 let stored = pending.store(added);
@@ -67,6 +71,9 @@ impl Pending {
             if let Some(key) = self.added.last() {
                 self.files.store(key, &upload)?;
             }
+            if upload.place().is_some() {
+                self.copied.push(upload);
+            }
         }
         Ok(())
     }
@@ -80,6 +87,9 @@ impl Pending {
         files.in_background(move |files| {
             for key in &self.doomed {
                 files.remove(key)?;
+            }
+            for upload in &self.copied {
+                files.forget(upload)?;
             }
             self.remove_note()
         });

@@ -83,8 +83,17 @@ impl Files {
             mime: upload.kind().mime.to_owned(),
             original_name: Some(upload.name.clone()),
         };
-        wait(async {
-            bucket.put(&key.to_text(), &what, &upload.source()).await?;
+        // The upload lives until this has ended: what is read of it stays.
+        let (key, upload) = (key.to_text(), upload.clone());
+        wait(async move {
+            match upload.place() {
+                Some((there, from)) if there.is_same(&bucket) => {
+                    bucket.copy(from, &key, &what).await?;
+                }
+                _ => {
+                    bucket.put(&key, &what, &upload.source()?).await?;
+                }
+            }
             Ok(())
         })
     }
@@ -95,33 +104,27 @@ impl Files {
             return self.local().put_bytes(key, &content);
         };
         let what = Put::of(sniff::sniff(&content).mime);
-        wait(async {
+        let key = key.to_text();
+        wait(async move {
             let content = Source::Bytes(content.into());
-            bucket.put(&key.to_text(), &what, &content).await?;
+            bucket.put(&key, &what, &content).await?;
             Ok(())
         })
     }
 
     /// Removes a blob with what belongs to it, wherever it is. What is gone already is fine.
     pub(super) fn remove(&self, key: &Key) -> io::Result<()> {
-        self.everywhere(
-            |local| local.delete(key),
-            async |bucket| {
-                bucket.delete(&key.to_text()).await?;
-                match key.thumbs() {
-                    Some(thumbs) => bucket.delete_below(&thumbs).await,
-                    None => Ok(()),
-                }
-            },
-        )
+        let objects = Objects {
+            one: Some(key.to_text()),
+            folder: key.thumbs(),
+        };
+        self.everywhere(|local| local.delete(key), objects)
     }
 
     /// Removes a record's folder.
     pub(super) fn remove_record(&self, record: &RecordKey) -> io::Result<()> {
-        self.everywhere(
-            |local| local.delete_record(record),
-            async |bucket| bucket.delete_below(&record.prefix()).await,
-        )
+        let objects = Objects::below(record.prefix());
+        self.everywhere(|local| local.delete_record(record), objects)
     }
 
     /// Removes a collection's folder.
@@ -129,10 +132,8 @@ impl Files {
         let Some(name) = super::key::plain(collection) else {
             return Ok(());
         };
-        self.everywhere(
-            |local| local.delete_collection(&name),
-            async |bucket| bucket.delete_below(&format!("{name}/")).await,
-        )
+        let objects = Objects::below(format!("{name}/"));
+        self.everywhere(|local| local.delete_collection(&name), objects)
     }
 
     /// Removes something from both places, first from the one that files are moved out of: whoever moves them looks
@@ -140,17 +141,43 @@ impl Files {
     fn everywhere(
         &self,
         local: impl FnOnce(&Local) -> io::Result<()>,
-        remote: impl AsyncFn(&Bucket) -> Result<(), BucketError>,
+        objects: Objects,
     ) -> io::Result<()> {
         let places = self.places();
-        if let Some(bucket) = &places.left {
-            wait(async { io::Result::Ok(remote(bucket).await?) })?;
+        if let Some(bucket) = places.left {
+            wait(objects.clone().remove_from(bucket))?;
         }
         local(self.local())?;
-        match &places.used {
-            Some(bucket) => wait(async { io::Result::Ok(remote(bucket).await?) }),
+        match places.used {
+            Some(bucket) => wait(objects.remove_from(bucket)),
             None => Ok(()),
         }
+    }
+}
+
+/// What is to be removed from a bucket.
+#[derive(Clone, Debug)]
+struct Objects {
+    one: Option<String>,
+    folder: Option<String>,
+}
+
+impl Objects {
+    fn below(folder: String) -> Self {
+        Self {
+            one: None,
+            folder: Some(folder),
+        }
+    }
+
+    async fn remove_from(self, bucket: Bucket) -> io::Result<()> {
+        if let Some(key) = &self.one {
+            bucket.delete(key).await?;
+        }
+        if let Some(folder) = &self.folder {
+            bucket.delete_below(folder).await?;
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -20,16 +20,18 @@ use crate::kit::limits::{THUMB_QUEUE_MAX, THUMB_SOURCE_BYTES_MAX, THUMB_WORKERS_
 
 /// The files of a data directory. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Files(Arc<Inner>);
+pub struct Files(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     local: Local,
     buckets: Buckets,
     /// Set while files are on their way from a bucket to the folder.
     come_home: Marker,
     spool: PathBuf,
     notes: PathBuf,
+    /// Milliseconds since 1970 when abandoned direct uploads were looked for last.
+    pub(super) cleaned: AtomicI64,
     /// Removals that are under way.
     removing: AtomicUsize,
     thumb_workers: Arc<Semaphore>,
@@ -72,6 +74,7 @@ impl Files {
             come_home: Marker::of(dir),
             spool: own.join("tmp"),
             notes: own.join("pending"),
+            cleaned: AtomicI64::new(0),
             removing: AtomicUsize::new(0),
             kept: Mutex::default(),
             thumb_workers: Arc::new(Semaphore::new(THUMB_WORKERS_MAX)),

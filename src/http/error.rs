@@ -403,13 +403,16 @@ impl From<records::Error> for Fault {
                 .refused(refusal),
             Error::BadQuery(_) | Error::Files(_) => Self::bad_request().caused_by(error),
             Error::Storage(_) => Self::storage(error),
-            Error::ReadOnly | Error::TooLarge | Error::Delete | Error::LastSuperuser => {
-                Self::bad_request().with_message(error.to_string())
-            }
+            Error::ReadOnly
+            | Error::TooLarge
+            | Error::Delete
+            | Error::LastSuperuser
+            | Error::NoBucket => Self::bad_request().with_message(error.to_string()),
             Error::Create(ref data)
             | Error::Update(ref data)
             | Error::Question(ref data)
             | Error::Import(ref data)
+            | Error::Upload(ref data)
             | Error::Bulk(ref data) => Self::bad_request()
                 .with_message(error.to_string())
                 .with_data(data.clone()),

@@ -18,7 +18,7 @@ use crate::auth;
 use crate::bucket::BucketError;
 use crate::call::{Actor, Call};
 use crate::files::thumb::Size;
-use crate::files::{Blob, Content, Want};
+use crate::files::{Blob, Content, Key, Want};
 use crate::kit::json::Json;
 use crate::kit::limits::FILE_CHUNK_BYTES;
 use crate::records::Download;
@@ -100,9 +100,82 @@ pub(super) async fn download(
         ..call
     };
     let download = app.records.download(&call, &collection, &record, &name)?;
+    if let Some(wish) = Direct::of(&call)?
+        && let Some(answer) = direct(&app, &call, &download, &name, wish).await?
+    {
+        return Ok(answer);
+    }
     let want = want(&method, &headers);
     let (blob, name) = open(&app, &call, &download, name, want).await?;
     serve(&call, &headers, &download, blob, &name).await
+}
+
+/// How somebody wants to read a file past this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direct {
+    /// By being sent there.
+    Redirect,
+    /// By an address in the answer.
+    Url,
+}
+
+impl Direct {
+    fn of(call: &Call) -> Result<Option<Self>, Fault> {
+        match call.query("direct").unwrap_or("") {
+            "" => Ok(None),
+            "redirect" => Ok(Some(Self::Redirect)),
+            "url" => Ok(Some(Self::Url)),
+            _ => Err(Fault::bad_request().with_message("direct is \"redirect\" or \"url\".")),
+        }
+    }
+}
+
+/// The answer that leads to the bucket; `None` for a file that is not in one, which is served as ever.
+async fn direct(
+    app: &App,
+    call: &Call,
+    download: &Download,
+    name: &str,
+    wish: Direct,
+) -> Result<Option<Response<Body>>, Fault> {
+    let shown = thumb(app, call, download).await;
+    let (key, name) = match &shown {
+        Some((key, format, _)) => (key, format!("{format}_{name}")),
+        None => (&download.key, name.to_owned()),
+    };
+    let save = call.query("download").is_some_and(is_true);
+    let shared = app.files.share(key, |mime| {
+        let mime = mime_of(&name, mime);
+        (disposition(&mime, &name, save), mime)
+    });
+    match (shared.await.map_err(Fault::storage)?, wish) {
+        (None, Direct::Redirect) => Ok(None),
+        (None, Direct::Url) => {
+            Err(Fault::bad_request().with_message("The file is not in a bucket."))
+        }
+        (Some(shared), Direct::Url) => {
+            let answer = serde_json::json!({ "url": shared.url, "expires": shared.expires });
+            Ok(Some(answer::value(call, &answer)?))
+        }
+        (Some(shared), Direct::Redirect) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::FOUND;
+            let headers = response.headers_mut();
+            set(headers, header::LOCATION, &shared.url);
+            // The address is good for whoever has it, and not for long.
+            set(headers, header::CACHE_CONTROL, "private, no-store");
+            Ok(Some(response))
+        }
+    }
+}
+
+/// The thumb that is asked for, made if need be, with its format; `None` where there can be none.
+async fn thumb(app: &App, call: &Call, download: &Download) -> Option<(Key, String, Blob)> {
+    let format = call.query("thumb").unwrap_or("");
+    let known = format == THUMB_ALWAYS || download.thumbs.iter().any(|thumb| thumb == format);
+    let size = Size::parse(format).filter(|_| known)?;
+    let blob = app.files.open_thumb(&download.key, format, size).await?;
+    Some((download.key.thumb(format)?, format.to_owned(), blob))
 }
 
 /// How much of a file a request is about. What is in a bucket need not be sent for when only its date counts.
@@ -143,12 +216,7 @@ async fn open(
     name: String,
     want: Want,
 ) -> Result<(Blob, String), Fault> {
-    let format = call.query("thumb").unwrap_or("");
-    let known = format == THUMB_ALWAYS || download.thumbs.iter().any(|thumb| thumb == format);
-    if known
-        && let Some(size) = Size::parse(format)
-        && let Some(blob) = app.files.open_thumb(&download.key, format, size).await
-    {
+    if let Some((_, format, blob)) = thumb(app, call, download).await {
         return Ok((blob, format!("{format}_{name}")));
     }
     let blob = app.files.open(&download.key, want).await;

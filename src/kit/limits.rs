@@ -404,6 +404,16 @@ pub const BUCKET_PUT_BYTES_MAX: u64 = 64 << 20;
 pub const BUCKET_PART_BYTES: u64 = 16 << 20;
 /// Parts of an object: S3 takes 10,000.
 pub const BUCKET_PARTS_MAX: u64 = 9_000;
+/// Seconds that an address is good for by which somebody reads one object past this server.
+pub const SHARED_READ_SECS: u64 = 300;
+/// Seconds that an address is good for by which somebody puts one object past this server: to begin, not to end.
+pub const SHARED_WRITE_SECS: u64 = 900;
+/// Seconds within which such an object has to become a record's; past it its token means nothing.
+pub const DIRECT_SECS_MAX: u64 = 24 * 3_600;
+/// Bytes of such an object: what one request of S3 puts and copies.
+pub const DIRECT_BYTES_MAX: u64 = 5 << 30;
+/// Seconds between two looks for such objects that never became anybody's.
+pub const DIRECT_LOOK_SECS: u64 = 3_600;
 /// Requests for one piece of work at the same time.
 pub const BUCKET_REQUESTS_MAX: usize = 8;
 /// Seconds that the questions to a provider may take for one sign-in (contract-auth 2.11); past it 400.

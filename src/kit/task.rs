@@ -32,10 +32,19 @@ impl Drop for Task {
 /// test without one, on a runtime of its own.
 ///
 /// # Errors
-/// None but the work's own; a machine without room for a runtime is told as an error of `E`.
-pub fn wait<T, E: From<std::io::Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+/// The work's own; and, as one of input and output, that the runtime ended first.
+pub fn wait<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<std::io::Error> + Send + 'static,
+{
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        return runtime.block_on(work);
+        let (to, answer) = std::sync::mpsc::sync_channel(1);
+        // Not run here: a runtime that is being shut down would make it panic instead of dropping it.
+        drop(runtime.spawn(async move { drop(to.send(work.await)) }));
+        return answer
+            .recv()
+            .unwrap_or_else(|_| Err(std::io::Error::other("the process is ending").into()));
     }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

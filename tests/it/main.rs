@@ -40,6 +40,7 @@ mod restore;
 mod rules;
 mod s3;
 mod s3_backups;
+mod s3_direct;
 mod security;
 mod sessions;
 mod settings;

@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 
 use super::{MoveError, Relocation, is_blob};
 use crate::bucket::{BucketError, Listed, Source, digest_of_tag};
+use crate::files::direct::UPLOADS;
 use crate::kit::limits::BUCKET_REQUESTS_MAX;
 
 impl Relocation {
@@ -61,6 +62,8 @@ impl Relocation {
                     async move {
                         match done {
                             Some(done) => done.await.map_err(MoveError::of(&key)),
+                            // On its way to a record.
+                            None if key.starts_with(UPLOADS) => Ok(()),
                             None => {
                                 self.note_strange(key);
                                 Ok(())

@@ -24,17 +24,17 @@ pub async fn s3(settings: &Document, pool: &Pool, filesystem: &str) -> Result<()
         return Err(raw("S3 storage filesystem is not enabled."));
     }
     let bucket = Bucket::new(pool, &s3.options());
-    attempt(&bucket)
+    let folder = format!("pb_settings_test_{}", id::random(15, id::LOWER_ALNUM));
+    attempt(&bucket, &folder)
         .await
         .map_err(|error| raw(&error.to_string()))
 }
 
-/// Puts a small object, reads it and removes it again: everything that the bucket will be used for.
+/// Puts a small object into `folder`, looks at it, lists it and removes it again: everything that the bucket will be used for.
 ///
 /// # Errors
 /// What does not work.
-pub async fn attempt(bucket: &Bucket) -> Result<(), BucketError> {
-    let folder = format!("pb_settings_test_{}", id::random(15, id::LOWER_ALNUM));
+pub async fn attempt(bucket: &Bucket, folder: &str) -> Result<(), BucketError> {
     let key = format!("{folder}/test.txt");
     let content = Source::Bytes("test".into());
     bucket.put(&key, &Put::of("text/plain"), &content).await?;

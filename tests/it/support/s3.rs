@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -123,11 +123,6 @@ impl S3Server {
     /// The file that holds an object.
     pub fn path(&self, bucket: &str, key: &str) -> PathBuf {
         self.root.join(bucket).join(key)
-    }
-
-    /// Where it keeps its objects.
-    pub fn root(&self) -> &Path {
-        &self.root
     }
 
     /// Requests until now.
