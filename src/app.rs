@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::auth::{Auth, Passwords, Throttle};
+use crate::bucket::Chosen;
 use crate::collections::migrations::Folder;
 use crate::collections::{self, Collections};
 use crate::config::Config;
-use crate::files::Files;
+use crate::files::{Buckets, Files};
 use crate::kit::clock::Clock;
 use crate::kit::secret::Secret;
 use crate::mail::{self, Mailer};
 use crate::ops::cron::{Crons, Work};
 use crate::ops::settings::Fixed;
 use crate::ops::{self, Backups, Limiter, Logs, Metrics, Settings};
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Pool};
 use crate::realtime::Hub;
 use crate::records::Records;
 use crate::store::{Access, OpenOptions, Remote, Storage, Store, StoreError};
@@ -33,6 +34,8 @@ pub struct Services {
     pub access: Access,
     /// Source of time.
     pub clock: Clock,
+    /// Connections to object stores.
+    pub pool: Pool,
     /// The database.
     pub store: Store,
     /// What superusers have set.
@@ -90,13 +93,12 @@ impl App {
         let store = open_store(&config, &clock, access)?;
         let settings = settings(&config, &store).await?;
         if access == Access::Alone {
-            store.join(storage(&config))?;
+            store.join(storage(&config, &settings))?;
         }
         let logs = Logs::start(store.logs().clone(), settings.clone(), clock.clone());
         let limiter = Limiter::new(settings.clone(), store.common().cloned());
-        let stored = config.files_dir.clone();
-        let stored = stored.unwrap_or_else(|| config.dir.join("storage"));
-        let files = Files::new(&config.dir, stored, config.durable);
+        let pool = Pool::new();
+        let files = files(&config, &settings, &pool);
         if access == Access::Alone {
             files.sweep(&store).await?;
         }
@@ -115,6 +117,7 @@ impl App {
             files.clone(),
             settings.clone(),
             clock.clone(),
+            &pool,
         );
         let crons = Crons::start(Work {
             store: store.clone(),
@@ -146,6 +149,7 @@ impl App {
             config,
             access,
             clock,
+            pool,
             store,
             settings,
             logs,
@@ -212,8 +216,8 @@ fn open_store(config: &Config, clock: &Clock, access: Access) -> Result<Store, S
 }
 
 /// Where uploaded files lie.
-fn storage(config: &Config) -> Storage {
-    if config.files_dir.is_some() {
+fn storage(config: &Config, settings: &Settings) -> Storage {
+    if config.files_dir.is_some() || settings.current().files_bucket().is_some() {
         Storage::Shared
     } else {
         Storage::Own
@@ -239,6 +243,17 @@ fn database(config: &Config) -> Result<Option<Secret<String>>, StoreError> {
         StoreError::Directory(format!("cannot read {}: {error}", file.display()))
     })?;
     Ok(Some(Secret::new(text.trim().to_owned())))
+}
+
+fn files(config: &Config, settings: &Settings, pool: &Pool) -> Files {
+    let (of_used, of_left) = (settings.clone(), settings.clone());
+    let buckets = Buckets {
+        used: Chosen::new(pool.clone(), move || of_used.current().files_bucket()),
+        left: Chosen::new(pool.clone(), move || of_left.current().left_bucket()),
+    };
+    let stored = config.files_dir.clone();
+    let stored = stored.unwrap_or_else(|| config.dir.join("storage"));
+    Files::new(&config.dir, stored, config.durable, buckets)
 }
 
 fn mailer(config: &Config, settings: &Settings) -> Result<Mailer, OpenError> {

@@ -153,10 +153,35 @@ pub enum Command {
     /// Manage superusers
     #[command(subcommand)]
     Superuser(Superuser),
+    /// Move the files of records
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Check the data directory and the configuration, and say what to do
     Doctor,
     /// Ask a running server whether it is well
     Health(Health),
+}
+
+/// What `storage` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StorageCommand {
+    /// Move all files to the bucket of the settings, or back to the data directory; a server may run meanwhile
+    Move {
+        /// Where to
+        to: StoragePlace,
+        /// Leave the files where they were, too
+        #[arg(long)]
+        keep: bool,
+    },
+}
+
+/// Where files of records are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StoragePlace {
+    /// The data directory.
+    Local,
+    /// The bucket that the settings name.
+    S3,
 }
 
 /// Flags of every command.

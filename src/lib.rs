@@ -1,8 +1,9 @@
 //! Burrow: a backend in one executable. The map of the house is in `ARCHITECTURE.md`; floors look down only:
-//! `http` and `cli` over `records`, `auth`, `realtime`, `ops` over `store`, `files`, `mail`, `outbound`, `certs` over `expr`, `schema`, `call` over `kit`.
+//! `http` and `cli` over `records`, `auth`, `realtime`, `ops` over `store`, `files`, `mail`, `bucket`, `outbound`, `certs` over `expr`, `schema`, `call` over `kit`.
 
 pub mod app;
 pub mod auth;
+pub mod bucket;
 pub mod call;
 pub mod certs;
 pub mod cli;

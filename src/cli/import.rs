@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use super::console::{Console, Failure};
 use super::progress::Bar;
+use super::run::with_app;
 use super::{adopt, superuser};
 use crate::app::App;
 use crate::config::{Config, ImportCommand, ImportFlags, ImportRecords};
-use crate::kit::clock::Clock;
 use crate::kit::json::{self, Json};
 use crate::kit::limits::{IMPORT_TOGETHER_SECS_ALONE_MAX, IMPORT_TOGETHER_SECS_MAX};
 use crate::records::transfer::{Asked, Format, ImportReport, Input, Progress, Watch};
-use crate::store::{Access, StoreError};
 
 /// Between two transactions beside a server that runs: its own writes get their turn.
 const TURN_OF_OTHERS: Duration = Duration::from_millis(20);
@@ -35,33 +34,6 @@ pub(super) fn import(console: Console, config: Config, flags: &ImportFlags) -> R
             records(console, app, alone, &flags.records).await
         }),
     }
-}
-
-/// Opens the directory, to itself where no server holds it.
-fn with_app(
-    config: Config,
-    work: impl AsyncFnOnce(&App, bool) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    // Two threads: the file is read on one while the other waits for the database.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::message(format!("cannot start: {error}")))?;
-    runtime.block_on(async {
-        let opened = App::open(config.clone(), Clock::system(), Access::Alone).await;
-        let (app, alone) = match opened {
-            Ok(app) => (app, true),
-            Err(crate::app::OpenError::Store(StoreError::Taken { .. })) => (
-                App::open(config, Clock::system(), Access::Beside).await?,
-                false,
-            ),
-            Err(error) => return Err(error.into()),
-        };
-        let done = work(&app, alone).await;
-        app.close();
-        done
-    })
 }
 
 async fn records(
@@ -96,9 +68,9 @@ async fn records(
         options.together_max = Duration::from_secs(IMPORT_TOGETHER_SECS_MAX.min(5));
         options.pause = TURN_OF_OTHERS;
     }
-    let bar = Arc::new(Bar::new(console.json));
+    let bar = Bar::new(console.json);
     let watch: Watch = {
-        let bar = Arc::clone(&bar);
+        let bar = bar.clone();
         Arc::new(move |progress: Progress| {
             bar.draw(progress.bytes, progress.bytes_total, &line(&progress, &bar));
             true

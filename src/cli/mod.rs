@@ -12,6 +12,7 @@ mod migrate;
 mod progress;
 mod run;
 mod serve;
+mod storage;
 mod superuser;
 
 pub use run::run;

@@ -1,6 +1,7 @@
 //! A line on a terminal that says how far a long command has come. Nothing is drawn where nobody looks.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -10,11 +11,15 @@ const PACE: Duration = Duration::from_millis(100);
 /// Width of the bar, in characters.
 const WIDTH: u64 = 30;
 
-/// The line. It goes when it is dropped.
+/// The line. It goes when the last handle is dropped.
+#[derive(Clone)]
 pub(super) struct Bar {
     begun: Instant,
-    drawn: Option<Mutex<Option<Instant>>>,
+    drawn: Option<Arc<Drawn>>,
 }
+
+#[derive(Default)]
+struct Drawn(Mutex<Option<Instant>>);
 
 impl Bar {
     /// On standard error when that is a terminal and no program reads along.
@@ -22,14 +27,14 @@ impl Bar {
         let shown = !json && std::io::stderr().is_terminal();
         Self {
             begun: Instant::now(),
-            drawn: shown.then(Mutex::default),
+            drawn: shown.then(Arc::default),
         }
     }
 
     /// Draws: `done` of `whole`, and what has been done as text.
     pub(super) fn draw(&self, done: u64, whole: Option<u64>, what: &str) {
         let Some(drawn) = &self.drawn else { return };
-        let mut drawn = drawn.lock();
+        let mut drawn = drawn.0.lock();
         if drawn.is_some_and(|at| at.elapsed() < PACE) {
             return;
         }
@@ -67,12 +72,10 @@ impl Bar {
     }
 }
 
-impl Drop for Bar {
+impl Drop for Drawn {
     fn drop(&mut self) {
-        if self.drawn.is_some() {
-            let mut err = std::io::stderr().lock();
-            drop(write!(err, "\r\x1b[2K"));
-            drop(err.flush());
-        }
+        let mut err = std::io::stderr().lock();
+        drop(write!(err, "\r\x1b[2K"));
+        drop(err.flush());
     }
 }

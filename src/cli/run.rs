@@ -6,8 +6,11 @@ use clap::CommandFactory;
 use tracing::level_filters::LevelFilter;
 
 use super::console::{Console, Failure};
-use super::{doctor, export, health, import, migrate, serve, superuser};
-use crate::config::{Arguments, Command, Common, LogFormat, LogLevel};
+use super::{doctor, export, health, import, migrate, serve, storage, superuser};
+use crate::app::{App, OpenError};
+use crate::config::{Arguments, Command, Common, Config, LogFormat, LogLevel};
+use crate::kit::clock::Clock;
+use crate::store::{Access, StoreError};
 
 /// Runs the command of `arguments` to its end.
 #[must_use]
@@ -32,6 +35,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Migrate(flags) => migrate::migrate(console, &common, config, flags),
         Command::Doctor => doctor::doctor(console, &common, &config),
         Command::Health(flags) => health::health(console, &flags),
+        Command::Storage(command) => storage::storage(console, config, &command),
         Command::Superuser(command) => superuser::superuser(console, config, command),
     };
     match done {
@@ -65,4 +69,31 @@ pub(super) fn small_runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::message(format!("cannot start: {error}")))
+}
+
+/// Opens the directory, to itself where no server holds it.
+pub(super) fn with_app(
+    config: Config,
+    work: impl AsyncFnOnce(&App, bool) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    // Two threads: the file is read on one while the other waits for the database.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::message(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let opened = App::open(config.clone(), Clock::system(), Access::Alone).await;
+        let (app, alone) = match opened {
+            Ok(app) => (app, true),
+            Err(OpenError::Store(StoreError::Taken { .. })) => (
+                App::open(config, Clock::system(), Access::Beside).await?,
+                false,
+            ),
+            Err(error) => return Err(error.into()),
+        };
+        let done = work(&app, alone).await;
+        app.close();
+        done
+    })
 }

@@ -4,8 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::local::{Key, RecordKey};
-use super::{Files, Upload};
+use super::{Files, Key, RecordKey, Upload};
 use crate::kit::id;
 use crate::kit::json::Json;
 use crate::schema::{CollectionId, FieldKind, Record};
@@ -19,6 +18,8 @@ pub struct Pending {
     files: Files,
     note: Option<PathBuf>,
     added: Vec<Key>,
+    /// Uploads that had come past this server, and are copied to their places now.
+    copied: Vec<Upload>,
     doomed: Vec<Key>,
 }
 
@@ -33,6 +34,7 @@ impl Pending {
                 files,
                 note: None,
                 added: Vec::new(),
+                copied: Vec::new(),
                 doomed,
             });
         }
@@ -43,6 +45,7 @@ impl Pending {
                     files,
                     note: None,
                     added: Vec::new(),
+                    copied: Vec::new(),
                     doomed,
                 };
                 let stored = pending.store(added);
@@ -66,7 +69,10 @@ impl Pending {
         for (key, upload) in added {
             self.added.push(key);
             if let Some(key) = self.added.last() {
-                self.files.local().put(key, &upload)?;
+                self.files.store(key, &upload)?;
+            }
+            if upload.place().is_some() {
+                self.copied.push(upload);
             }
         }
         Ok(())
@@ -80,7 +86,10 @@ impl Pending {
         let files = self.files.clone();
         files.in_background(move |files| {
             for key in &self.doomed {
-                files.local().delete(key)?;
+                files.remove(key)?;
+            }
+            for upload in &self.copied {
+                files.forget(upload)?;
             }
             self.remove_note()
         });
@@ -99,9 +108,8 @@ impl Pending {
     }
 
     fn forget_added(&mut self) {
-        let local = self.files.local();
         for key in &self.added {
-            if let Err(error) = local.delete(key) {
+            if let Err(error) = self.files.remove(key) {
                 // The note stays, and with it the chance of the next start.
                 tracing::warn!(%error, key = key.to_text(), "a blob that nothing names stays behind");
                 return;
@@ -162,10 +170,11 @@ impl Files {
                 Ok::<_, StoreError>(orphans)
             });
             let orphans = orphans.await?;
-            let swept = orphans.iter().try_for_each(|key| self.local().delete(key));
-            if let Err(error) = swept.and_then(|()| std::fs::remove_file(&note)) {
-                tracing::warn!(%error, "cannot sweep files that nothing names");
-            }
+            self.clean(move |files| {
+                orphans.iter().try_for_each(|key| files.remove(key))?;
+                std::fs::remove_file(&note)
+            })
+            .await;
         }
         Ok(())
     }
@@ -220,10 +229,13 @@ pub fn stored_names(cell: &str) -> impl Iterator<Item = String> + use<> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::{Buckets, Want};
 
     fn files() -> (PathBuf, Files) {
         let dir = std::env::temp_dir().join(format!("burrow-files-{}", id::record_id()));
-        (dir.clone(), Files::new(&dir, dir.join("storage"), false))
+        let stored = dir.join("storage");
+        let files = Files::new(&dir, stored, false, Buckets::never());
+        (dir, files)
     }
 
     fn key(name: &str) -> Key {
@@ -238,10 +250,10 @@ mod tests {
             .begin(vec![(key("a.txt"), upload)], vec![])
             .await
             .unwrap();
-        assert!(files.open(&key("a.txt")).await.is_ok());
+        assert!(files.open(&key("a.txt"), Want::Content).await.is_ok());
         let mut pending = pending;
         pending.forget_added();
-        assert!(files.open(&key("a.txt")).await.is_err());
+        assert!(files.open(&key("a.txt"), Want::Content).await.is_err());
         assert_eq!(std::fs::read_dir(files.notes()).unwrap().count(), 0);
         std::fs::remove_dir_all(dir).unwrap();
     }
@@ -262,7 +274,7 @@ mod tests {
             .unwrap();
         let text = std::fs::read_to_string(note.path()).unwrap();
         assert_eq!(text, "c/r/a.txt\nc/r/b.txt");
-        assert!(files.open(&key("a.txt")).await.is_ok());
+        assert!(files.open(&key("a.txt"), Want::Content).await.is_ok());
         std::fs::remove_dir_all(dir).unwrap();
     }
 

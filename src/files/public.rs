@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
-use super::local::{Blob, Content};
+use super::{Blob, Content};
 
 /// What a path of the public directory means.
 #[derive(Debug)]

@@ -5,25 +5,33 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::local::{Blob, Key, Local, RecordKey};
+use super::local::Local;
+use super::place::Places;
+use super::relocate::Marker;
 use super::thumb::{self, Size};
-use super::{Upload, pending};
+use super::{Blob, Key, RecordKey, Upload, Want, pending};
+use crate::bucket::Chosen;
 use crate::kit::limits::{THUMB_QUEUE_MAX, THUMB_SOURCE_BYTES_MAX, THUMB_WORKERS_MAX};
 
 /// The files of a data directory. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Files(Arc<Inner>);
+pub struct Files(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     local: Local,
+    buckets: Buckets,
+    /// Set while files are on their way from a bucket to the folder.
+    come_home: Marker,
     spool: PathBuf,
     notes: PathBuf,
+    /// Milliseconds since 1970 when abandoned direct uploads were looked for last.
+    pub(super) cleaned: AtomicI64,
     /// Removals that are under way.
     removing: AtomicUsize,
     thumb_workers: Arc<Semaphore>,
@@ -34,16 +42,39 @@ struct Inner {
     thumbs_making: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-impl Files {
-    /// The files of the data directory `dir`, which lie in `stored`. Nothing is made until something is stored. Where it is
-    /// `durable`, a blob is on the disk when it counts as stored.
+/// The buckets that files may be in.
+#[derive(Clone, Debug)]
+pub struct Buckets {
+    /// The one that is used instead of the storage folder, while there is one.
+    pub used: Chosen,
+    /// The one that the settings still name although it is not used any more.
+    pub left: Chosen,
+}
+
+impl Buckets {
+    /// Never one.
     #[must_use]
-    pub fn new(dir: &Path, stored: PathBuf, durable: bool) -> Self {
+    pub fn never() -> Self {
+        Self {
+            used: Chosen::never(),
+            left: Chosen::never(),
+        }
+    }
+}
+
+impl Files {
+    /// The files of the data directory `dir`, which lie in `stored` or, while one of `buckets` is used, there. Nothing is
+    /// made until something is stored. Where it is `durable`, a blob is on the disk when it counts as stored.
+    #[must_use]
+    pub fn new(dir: &Path, stored: PathBuf, durable: bool, buckets: Buckets) -> Self {
         let own = dir.join(".burrow");
         Self(Arc::new(Inner {
             local: Local::new(stored, durable),
+            buckets,
+            come_home: Marker::of(dir),
             spool: own.join("tmp"),
             notes: own.join("pending"),
+            cleaned: AtomicI64::new(0),
             removing: AtomicUsize::new(0),
             kept: Mutex::default(),
             thumb_workers: Arc::new(Semaphore::new(THUMB_WORKERS_MAX)),
@@ -60,6 +91,15 @@ impl Files {
 
     pub(super) fn local(&self) -> &Local {
         &self.0.local
+    }
+
+    pub(super) fn places(&self) -> Places {
+        let used = self.0.buckets.used.now();
+        let left = || self.0.buckets.left.now();
+        Places {
+            left: left().filter(|_| used.is_none() && self.0.come_home.is_set()),
+            used,
+        }
     }
 
     pub(super) fn notes(&self) -> &Path {
@@ -81,36 +121,27 @@ impl Files {
 
     /// Removes a record's files, in the background: call it after the commit that removed the record.
     pub fn delete_record(&self, record: RecordKey) {
-        self.in_background(move |files| files.local().delete_record(&record));
+        self.in_background(move |files| files.remove_record(&record));
     }
 
     /// Removes all files of a collection, in the background: call it after the commit that removed it or its records.
     pub fn delete_collection(&self, collection: &str) {
         let collection = collection.to_owned();
-        self.in_background(move |files| files.local().delete_collection(&collection));
-    }
-
-    /// Opens a blob.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none.
-    pub async fn open(&self, key: &Key) -> io::Result<Blob> {
-        let key = key.clone();
-        self.blocking(move |files| files.local().open(&key)).await
+        self.in_background(move |files| files.remove_collection(&collection));
     }
 
     /// Opens the thumb of `key` in `format` (which is `size`), made now if need be. `None` when there can be none:
     /// the original is served instead.
     pub async fn open_thumb(&self, key: &Key, format: &str, size: Size) -> Option<Blob> {
         let thumb_key = key.thumb(format)?;
-        if let Ok(blob) = self.open(&thumb_key).await {
+        if let Ok(blob) = self.open_made(&thumb_key).await {
             return Some(blob);
         }
         let waiting = Waiting::enter(&self.0.thumbs_waiting)?;
         let lock = self.making(&thumb_key);
         let _turn = lock.lock().await;
         // Another request may have made it while this one waited.
-        let made = match self.open(&thumb_key).await {
+        let made = match self.open_made(&thumb_key).await {
             Ok(blob) => Some(blob),
             Err(_) => self.make_thumb(key, &thumb_key, size).await,
         };
@@ -127,24 +158,26 @@ impl Files {
     async fn make_thumb(&self, key: &Key, thumb_key: &Key, size: Size) -> Option<Blob> {
         let workers = Arc::clone(&self.0.thumb_workers);
         let permit = workers.acquire_owned().await.ok()?;
-        let (key, thumb_key) = (key.clone(), thumb_key.clone());
+        let original = self.open(key, Want::Content).await.ok()?;
+        let to = thumb_key.clone();
         let made = self
             .blocking(move |files| {
                 // Held by the work itself: a client that leaves does not make room for another.
                 let _permit = permit;
-                let original = files.local().open(&key)?;
                 if !thumb::has_thumbs(&original.mime) {
                     return Err(io::ErrorKind::InvalidData.into());
                 }
                 let original = original.read(THUMB_SOURCE_BYTES_MAX)?;
-                let content = thumb::make(&original, &thumb_key.to_text(), size)
+                let content = thumb::make(&original, &to.to_text(), size)
                     .ok_or(io::ErrorKind::InvalidData)?;
-                files.local().put_bytes(&thumb_key, &content)?;
-                files.local().open(&thumb_key)
+                files.store_bytes(&to, content)
             })
             .await;
-        made.inspect_err(|error| tracing::debug!(%error, "no thumb was made"))
-            .ok()
+        if let Err(error) = made {
+            tracing::debug!(%error, "no thumb was made");
+            return None;
+        }
+        self.open_made(thumb_key).await.ok()
     }
 
     /// As long as this is held, what is removed stays: for a backup, whose rows may still name it.

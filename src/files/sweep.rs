@@ -2,10 +2,10 @@
 //! names. It is read from the place where all was in order last, kept in a file of the directory.
 
 use std::collections::BTreeSet;
+use std::io;
 
-use super::local::RecordKey;
 use super::pending::{named_by, stored_names};
-use super::{Files, Key};
+use super::{Files, Key, RecordKey};
 use crate::schema::{Collection, CollectionId, FieldKind};
 use crate::store::{Action, Cursor, Entry, Position, ReadTx, Store, StoreError};
 
@@ -20,16 +20,37 @@ struct Orphans {
     collections: Vec<CollectionId>,
 }
 
+impl Orphans {
+    fn is_empty(&self) -> bool {
+        self.blobs.is_empty() && self.records.is_empty() && self.collections.is_empty()
+    }
+}
+
 impl Files {
     /// Removes what commits have stopped naming since the place that was kept, and keeps the present one.
     pub(super) async fn sweep_log(&self, store: &Store) -> Result<(), StoreError> {
         let head = store.head();
         let since = kept(store, head.epoch)?;
         let orphans = store.read(move |tx| orphans(tx, since)).await?;
-        if self.remove(&orphans) {
-            keep(store, head)?;
+        if orphans.is_empty() {
+            return keep(store, head);
         }
+        let store = store.clone();
+        self.clean(move |files| {
+            files.remove_all(&orphans)?;
+            keep(&store, head).map_err(io::Error::other)
+        })
+        .await;
         Ok(())
+    }
+
+    /// Removes before anything is served; but nobody waits for a bucket, which may be far away.
+    pub(super) async fn clean(&self, work: impl FnOnce(&Self) -> io::Result<()> + Send + 'static) {
+        if !self.places().is_local() {
+            self.in_background(work);
+        } else if let Err(error) = self.blocking(work).await {
+            tracing::warn!(%error, "cannot sweep files that nothing names");
+        }
     }
 
     /// All is in order now, unless something is still being removed: the next start need not look before this place.
@@ -41,21 +62,19 @@ impl Files {
         }
     }
 
-    /// Whether all of it could be removed.
-    fn remove(&self, orphans: &Orphans) -> bool {
-        let local = self.local();
-        let blobs = orphans.blobs.iter().map(|key| local.delete(key));
-        let records = orphans.records.iter().map(|key| local.delete_record(key));
+    /// Removes all of it, as far as that goes; the last error, if there was one.
+    fn remove_all(&self, orphans: &Orphans) -> io::Result<()> {
+        let blobs = orphans.blobs.iter().map(|key| self.remove(key));
+        let records = orphans.records.iter().map(|key| self.remove_record(key));
         let collections = orphans
             .collections
             .iter()
-            .map(|id| local.delete_collection(id.as_str()));
+            .map(|id| self.remove_collection(id.as_str()));
         let failed = blobs
             .chain(records)
             .chain(collections)
-            .filter_map(Result::err)
-            .inspect(|error| tracing::warn!(%error, "cannot sweep files that nothing names"));
-        failed.count() == 0
+            .filter_map(Result::err);
+        failed.last().map_or(Ok(()), Err)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::sniff::{self, Kind};
+use crate::bucket::{Bucket, Source};
 use crate::kit::id;
 use crate::kit::limits::UPLOAD_MEMORY_BYTES_MAX;
 
@@ -26,6 +27,15 @@ pub struct Upload {
 enum Content {
     Memory(Bytes),
     Spooled(Arc<SpoolFile>),
+    Remote(Arc<RemoteFile>),
+    Promised,
+}
+
+/// An object that a client has put into the bucket itself.
+#[derive(Debug)]
+struct RemoteFile {
+    bucket: Bucket,
+    key: String,
 }
 
 /// A temporary file, removed on drop (a second removal, after it was moved away, finds nothing).
@@ -56,6 +66,36 @@ impl Upload {
         }
     }
 
+    /// One that is going to come past this server: nothing is known of its content.
+    #[must_use]
+    pub fn promised(name: String, size: u64) -> Self {
+        Self {
+            name,
+            size,
+            kind: sniff::UNKNOWN,
+            content: Content::Promised,
+        }
+    }
+
+    /// One that is in a bucket already, under a key that is nobody's; `head` is its beginning.
+    #[must_use]
+    pub fn remote(name: String, size: u64, head: &[u8], bucket: Bucket, key: String) -> Self {
+        Self {
+            name,
+            size,
+            kind: sniff::sniff(head),
+            content: Content::Remote(Arc::new(RemoteFile { bucket, key })),
+        }
+    }
+
+    /// Where it is, if in a bucket.
+    pub(super) fn place(&self) -> Option<(&Bucket, &str)> {
+        match &self.content {
+            Content::Remote(file) => Some((&file.bucket, &file.key)),
+            Content::Memory(_) | Content::Spooled(_) | Content::Promised => None,
+        }
+    }
+
     /// What the content is, judged by the content alone.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -76,6 +116,25 @@ impl Upload {
         Ok(match &self.content {
             Content::Memory(bytes) => Box::new(io::Cursor::new(bytes.clone())),
             Content::Spooled(file) => Box::new(File::open(&file.0)?),
+            Content::Remote(_) | Content::Promised => {
+                return Err(io::Error::other("the upload is not on this server"));
+            }
+        })
+    }
+
+    /// The content, to be sent to a bucket; the upload must live until it was.
+    #[must_use]
+    pub(super) fn source(&self) -> io::Result<Source> {
+        Ok(match &self.content {
+            Content::Memory(bytes) => Source::Bytes(bytes.clone()),
+            Content::Spooled(file) => Source::File {
+                path: file.0.clone(),
+                from: 0,
+                length: self.size,
+            },
+            Content::Remote(_) | Content::Promised => {
+                return Err(io::Error::other("the upload is not on this server"));
+            }
         })
     }
 
@@ -87,8 +146,11 @@ impl Upload {
                 a.as_ptr() == b.as_ptr() && a.len() == b.len()
             }
             (Content::Spooled(a), Content::Spooled(b)) => Arc::ptr_eq(a, b),
-            (Content::Memory(_), Content::Spooled(_))
-            | (Content::Spooled(_), Content::Memory(_)) => false,
+            (Content::Remote(a), Content::Remote(b)) => Arc::ptr_eq(a, b),
+            (
+                Content::Memory(_) | Content::Spooled(_) | Content::Remote(_) | Content::Promised,
+                _,
+            ) => false,
         }
     }
 }

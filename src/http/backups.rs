@@ -1,7 +1,7 @@
 //! `/api/backups`: archives of the whole directory, superusers only.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
 
 use axum::body::Body;
 
@@ -50,6 +50,7 @@ pub(super) async fn download(
     State(app): State<App>,
     call: Call,
     At(key): At<String>,
+    method: Method,
     headers: HeaderMap,
 ) -> Answer {
     if !files::bearer(&app, &call).await?.is_superuser() {
@@ -57,7 +58,10 @@ pub(super) async fn download(
             Fault::forbidden().with_message("Insufficient permissions to access the resource.")
         );
     }
-    let blob = app.backups.open(&key).await?;
+    let blob = app
+        .backups
+        .open(&key, files::want(&method, &headers))
+        .await?;
     let mut response = Response::new(Body::empty());
     let own = response.headers_mut();
     files::set(own, header::CONTENT_TYPE, &blob.mime);
@@ -67,7 +71,7 @@ pub(super) async fn download(
         header::CACHE_CONTROL,
         HeaderValue::from_static("private, no-store"),
     );
-    Ok(files::deliver(&headers, response, blob))
+    files::deliver(&headers, response, blob).await
 }
 
 /// `DELETE /api/backups/{key}`

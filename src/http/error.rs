@@ -137,6 +137,17 @@ impl Fault {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR).caused_by(cause)
     }
 
+    /// 503 of files that are in a bucket which cannot be used now; why is for the log only.
+    #[must_use]
+    pub fn storage(cause: impl ToString) -> Self {
+        Self {
+            retry_after_secs: Some(RETRY_SECS),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE)
+                .with_message("The file storage cannot be used at the moment.")
+                .caused_by(cause)
+        }
+    }
+
     /// 401 of routes that need a signed-in record.
     #[must_use]
     pub fn auth_required() -> Self {
@@ -391,13 +402,17 @@ impl From<records::Error> for Fault {
                 .with_message(error.to_string())
                 .refused(refusal),
             Error::BadQuery(_) | Error::Files(_) => Self::bad_request().caused_by(error),
-            Error::ReadOnly | Error::TooLarge | Error::Delete | Error::LastSuperuser => {
-                Self::bad_request().with_message(error.to_string())
-            }
+            Error::Storage(_) => Self::storage(error),
+            Error::ReadOnly
+            | Error::TooLarge
+            | Error::Delete
+            | Error::LastSuperuser
+            | Error::NoBucket => Self::bad_request().with_message(error.to_string()),
             Error::Create(ref data)
             | Error::Update(ref data)
             | Error::Question(ref data)
             | Error::Import(ref data)
+            | Error::Upload(ref data)
             | Error::Bulk(ref data) => Self::bad_request()
                 .with_message(error.to_string())
                 .with_data(data.clone()),

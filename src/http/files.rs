@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use futures_util::stream;
 use tokio::io::AsyncReadExt as _;
 
@@ -15,9 +15,10 @@ use super::extract::{At, text};
 use super::layer::{self, Frameable};
 use crate::app::App;
 use crate::auth;
+use crate::bucket::BucketError;
 use crate::call::{Actor, Call};
 use crate::files::thumb::Size;
-use crate::files::{Blob, Content};
+use crate::files::{Blob, Content, Key, Want};
 use crate::kit::json::Json;
 use crate::kit::limits::FILE_CHUNK_BYTES;
 use crate::records::Download;
@@ -91,6 +92,7 @@ pub(super) async fn download(
     State(app): State<App>,
     call: Call,
     At((collection, record, name)): At<(String, String, String)>,
+    method: Method,
     headers: HeaderMap,
 ) -> Answer {
     let call = Call {
@@ -98,8 +100,98 @@ pub(super) async fn download(
         ..call
     };
     let download = app.records.download(&call, &collection, &record, &name)?;
-    let (blob, name) = open(&app, &call, &download, name).await?;
-    serve(&call, &headers, &download, blob, &name)
+    if let Some(wish) = Direct::of(&call)?
+        && let Some(answer) = direct(&app, &call, &download, &name, wish).await?
+    {
+        return Ok(answer);
+    }
+    let want = want(&method, &headers);
+    let (blob, name) = open(&app, &call, &download, name, want).await?;
+    serve(&call, &headers, &download, blob, &name).await
+}
+
+/// How somebody wants to read a file past this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direct {
+    /// By being sent there.
+    Redirect,
+    /// By an address in the answer.
+    Url,
+}
+
+impl Direct {
+    fn of(call: &Call) -> Result<Option<Self>, Fault> {
+        match call.query("direct").unwrap_or("") {
+            "" => Ok(None),
+            "redirect" => Ok(Some(Self::Redirect)),
+            "url" => Ok(Some(Self::Url)),
+            _ => Err(Fault::bad_request().with_message("direct is \"redirect\" or \"url\".")),
+        }
+    }
+}
+
+/// The answer that leads to the bucket; `None` for a file that is not in one, which is served as ever.
+async fn direct(
+    app: &App,
+    call: &Call,
+    download: &Download,
+    name: &str,
+    wish: Direct,
+) -> Result<Option<Response<Body>>, Fault> {
+    let shown = thumb(app, call, download).await;
+    let (key, name) = match &shown {
+        Some((key, format, _)) => (key, format!("{format}_{name}")),
+        None => (&download.key, name.to_owned()),
+    };
+    let save = call.query("download").is_some_and(is_true);
+    let shared = app.files.share(key, |mime| {
+        let mime = mime_of(&name, mime);
+        (disposition(&mime, &name, save), mime)
+    });
+    match (shared.await.map_err(Fault::storage)?, wish) {
+        (None, Direct::Redirect) => Ok(None),
+        (None, Direct::Url) => {
+            Err(Fault::bad_request().with_message("The file is not in a bucket."))
+        }
+        (Some(shared), Direct::Url) => {
+            let answer = serde_json::json!({ "url": shared.url, "expires": shared.expires });
+            Ok(Some(answer::value(call, &answer)?))
+        }
+        (Some(shared), Direct::Redirect) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::FOUND;
+            let headers = response.headers_mut();
+            set(headers, header::LOCATION, &shared.url);
+            // The address is good for whoever has it, and not for long.
+            set(headers, header::CACHE_CONTROL, "private, no-store");
+            Ok(Some(response))
+        }
+    }
+}
+
+/// The thumb that is asked for, made if need be, with its format; `None` where there can be none.
+async fn thumb(app: &App, call: &Call, download: &Download) -> Option<(Key, String, Blob)> {
+    let format = call.query("thumb").unwrap_or("");
+    let known = format == THUMB_ALWAYS || download.thumbs.iter().any(|thumb| thumb == format);
+    let size = Size::parse(format).filter(|_| known)?;
+    let blob = app.files.open_thumb(&download.key, format, size).await?;
+    Some((download.key.thumb(format)?, format.to_owned(), blob))
+}
+
+/// How much of a file a request is about. What is in a bucket need not be sent for when only its date counts.
+pub(super) fn want(method: &Method, asked: &HeaderMap) -> Want {
+    let conditions = [
+        header::RANGE,
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_UNMODIFIED_SINCE,
+    ];
+    if method == Method::GET && !conditions.iter().any(|name| asked.contains_key(name)) {
+        Want::Content
+    } else {
+        Want::Facts
+    }
 }
 
 /// Who asks for a protected file: the owner of the token in the query, never of the header (contract 6.4).
@@ -122,24 +214,32 @@ async fn open(
     call: &Call,
     download: &Download,
     name: String,
+    want: Want,
 ) -> Result<(Blob, String), Fault> {
-    let format = call.query("thumb").unwrap_or("");
-    let known = format == THUMB_ALWAYS || download.thumbs.iter().any(|thumb| thumb == format);
-    if known
-        && let Some(size) = Size::parse(format)
-        && let Some(blob) = app.files.open_thumb(&download.key, format, size).await
-    {
+    if let Some((_, format, blob)) = thumb(app, call, download).await {
         return Ok((blob, format!("{format}_{name}")));
     }
-    let blob = app.files.open(&download.key).await;
+    let blob = app.files.open(&download.key, want).await;
     blob.map(|blob| (blob, name))
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Fault::not_found().caused_by(error),
+            _ if error
+                .get_ref()
+                .is_some_and(|cause| cause.is::<BucketError>()) =>
+            {
+                Fault::storage(error)
+            }
             _ => Fault::internal(error),
         })
 }
 
-fn serve(call: &Call, asked: &HeaderMap, download: &Download, blob: Blob, name: &str) -> Answer {
+async fn serve(
+    call: &Call,
+    asked: &HeaderMap,
+    download: &Download,
+    blob: Blob,
+    name: &str,
+) -> Answer {
     let mut response = Response::new(Body::empty());
     response.extensions_mut().insert(Frameable);
     let mime = mime_of(name, &blob.mime);
@@ -158,15 +258,14 @@ fn serve(call: &Call, asked: &HeaderMap, download: &Download, blob: Blob, name: 
         MAX_AGE
     };
     set(headers, header::CACHE_CONTROL, age);
-    Ok(deliver(asked, response, blob))
+    deliver(asked, response, blob).await
 }
 
 /// The content of a blob, or as much of it as was asked for, under the headers of `response`.
-pub(super) fn deliver(
-    asked: &HeaderMap,
-    mut response: Response<Body>,
-    blob: Blob,
-) -> Response<Body> {
+///
+/// # Errors
+/// When a bucket does not give what it said it has.
+pub(super) async fn deliver(asked: &HeaderMap, mut response: Response<Body>, blob: Blob) -> Answer {
     let modified = whole_seconds(blob.modified);
     set(
         response.headers_mut(),
@@ -175,12 +274,12 @@ pub(super) fn deliver(
     );
     if changed_since_allowed(asked, modified) {
         *response.status_mut() = StatusCode::PRECONDITION_FAILED;
-        return response;
+        return Ok(response);
     }
     if unchanged(asked, modified) {
         response.headers_mut().remove(header::CONTENT_TYPE);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return response;
+        return Ok(response);
     }
     let (from, length) = match range(asked, modified, blob.size) {
         Range::Whole => (0, blob.size),
@@ -190,13 +289,13 @@ pub(super) fn deliver(
             set(response.headers_mut(), header::CONTENT_RANGE, &value);
             (from, length)
         }
-        Range::Bad { overlaps } => return refused_range(response, overlaps, blob.size),
+        Range::Bad { overlaps } => return Ok(refused_range(response, overlaps, blob.size)),
     };
     let headers = response.headers_mut();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    *response.body_mut() = body(blob, from, length);
-    response
+    *response.body_mut() = body(blob, from, length).await?;
+    Ok(response)
 }
 
 /// A stored value that cannot stand in a header is left out, not answered with a failure.
@@ -360,11 +459,16 @@ fn number(text: &str) -> Option<u64> {
 }
 
 /// The bytes, at once when they are in memory, else in pieces as the client takes them.
-fn body(blob: Blob, from: u64, length: u64) -> Body {
-    match blob.content {
+async fn body(blob: Blob, from: u64, length: u64) -> Result<Body, Fault> {
+    Ok(match blob.content {
         Content::Whole(bytes) => {
             let at = |n: u64| usize::try_from(n).unwrap_or(bytes.len()).min(bytes.len());
             Body::from(bytes.slice(at(from)..at(from + length)))
+        }
+        Content::Remote(_) if length == 0 => Body::empty(),
+        Content::Remote(remote) => {
+            let object = remote.part(from, length).await;
+            Body::from_stream(object.map_err(Fault::storage)?.pieces())
         }
         Content::File(file) => {
             let file = tokio::fs::File::from_std(file);
@@ -390,7 +494,7 @@ fn body(blob: Blob, from: u64, length: u64) -> Body {
                 },
             ))
         }
-    }
+    })
 }
 
 #[cfg(test)]

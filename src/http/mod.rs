@@ -109,6 +109,10 @@ fn routes(app: App) -> Router {
                 .patch(records::update)
                 .delete(records::delete),
         )
+        .route(
+            "/api/collections/{collection}/direct-upload",
+            post(records::direct_upload),
+        )
         .route("/api/collections/{collection}/bulk", post(bulk::start))
         .route("/api/bulk", get(bulk::list))
         .route("/api/bulk/{job}", get(bulk::view).delete(bulk::stop))

@@ -11,8 +11,9 @@ use super::error::Fault;
 use super::extract::At;
 use crate::app::App;
 use crate::call::Call;
+use crate::files::name::base_name;
 use crate::kit::limits::BODY_BYTES_MAX;
-use crate::records::{Submission, version};
+use crate::records::{Expected, Submission, version};
 
 /// `GET /records`
 pub(super) async fn list(
@@ -55,6 +56,25 @@ pub(super) async fn create(
     let submission = submission(&app, &collection, body).await?;
     let record = app.records.create(&call, &collection, submission).await?;
     versioned(&call, record)
+}
+
+/// `POST /direct-upload`: an address to put a file at, past this server.
+pub(super) async fn direct_upload(
+    State(app): State<App>,
+    call: Call,
+    At(collection): At<String>,
+    body: Unread,
+) -> Answer {
+    let form = body.read(BODY_BYTES_MAX).await?.form()?;
+    let expected = Expected {
+        field: form.text("field")?,
+        name: base_name(&form.text("name")?).to_owned(),
+        size: u64::try_from(form.int("size")?).unwrap_or(0),
+        record: form.text("record")?,
+        values: form.object("values")?,
+    };
+    let invited = app.records.invite(&call, &collection, expected).await?;
+    answer::ordered(&call, &invited)
 }
 
 /// `PATCH /records/{id}`

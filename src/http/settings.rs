@@ -43,7 +43,8 @@ pub(super) async fn test_s3(
     body: Unread,
 ) -> Answer {
     let form = body.read(BODY_BYTES_MAX).await?.form()?;
-    probe::s3(&app.settings.current(), &form.text("filesystem")?)?;
+    let filesystem = form.text("filesystem")?;
+    probe::s3(&app.settings.current(), &app.pool, &filesystem).await?;
     Ok(answer::no_content())
 }
 

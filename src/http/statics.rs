@@ -47,7 +47,7 @@ pub(super) async fn fallback(
             if let Ok(mime) = HeaderValue::from_str(&blob.mime) {
                 headers.insert(header::CONTENT_TYPE, mime);
             }
-            Ok(files::deliver(&asked, response, blob))
+            files::deliver(&asked, response, blob).await
         }
     }
 }

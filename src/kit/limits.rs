@@ -388,6 +388,38 @@ pub const RATE_WINDOWS_MAX: usize = 100_000;
 pub const OUTBOUND_REDIRECTS_MAX: usize = 5;
 /// Headers of an answer to an outgoing request; past it it failed.
 pub const OUTBOUND_HEADERS_MAX: usize = 100;
+/// Seconds that connecting to a place that is asked again and again may take; past it the request failed.
+pub const POOL_CONNECT_SECS_MAX: u64 = 10;
+/// Seconds until such a place begins to answer, besides those that a large body takes; past it the request failed.
+pub const POOL_HEAD_SECS_MAX: u64 = 60;
+/// Seconds that an idle connection is kept: shorter than stores keep theirs.
+pub const POOL_IDLE_SECS_MAX: u64 = 15;
+/// Seconds between two pieces of an answer of a bucket; past it the answer failed.
+pub const BUCKET_PIECE_SECS_MAX: u64 = 60;
+/// Times that a request to a bucket is sent while it fails for a reason that may pass.
+pub const BUCKET_TRIES_MAX: u32 = 3;
+/// Seconds that a request to a bucket is good for: enough for a clock that is a little wrong and a slow line.
+pub const BUCKET_SIGNED_SECS: u64 = 3_600;
+/// Bytes of a list or another answer in words; a page of a thousand long keys has about 2 MiB.
+pub const BUCKET_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Bytes of an object that is put by one request; a larger one goes in parts.
+pub const BUCKET_PUT_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of a part; more where there would be too many of them.
+pub const BUCKET_PART_BYTES: u64 = 16 << 20;
+/// Parts of an object: S3 takes 10,000.
+pub const BUCKET_PARTS_MAX: u64 = 9_000;
+/// Seconds that an address is good for by which somebody reads one object past this server.
+pub const SHARED_READ_SECS: u64 = 300;
+/// Seconds that an address is good for by which somebody puts one object past this server: to begin, not to end.
+pub const SHARED_WRITE_SECS: u64 = 900;
+/// Seconds within which such an object has to become a record's; past it its token means nothing.
+pub const DIRECT_SECS_MAX: u64 = 24 * 3_600;
+/// Bytes of such an object: what one request of S3 puts and copies.
+pub const DIRECT_BYTES_MAX: u64 = 5 << 30;
+/// Seconds between two looks for such objects that never became anybody's.
+pub const DIRECT_LOOK_SECS: u64 = 3_600;
+/// Requests for one piece of work at the same time.
+pub const BUCKET_REQUESTS_MAX: usize = 8;
 /// Seconds that the questions to a provider may take for one sign-in (contract-auth 2.11); past it 400.
 pub const PROVIDER_SECS_MAX: u64 = 30;
 /// Bytes of one answer of a provider: tokens, keys, a person; past it 400.

@@ -4,6 +4,8 @@
 
 mod client;
 mod guard;
+mod pool;
 mod tls;
 
 pub use client::{Ask, Outbound, OutboundError, Reach, Reply};
+pub use pool::{Payload, Pool};

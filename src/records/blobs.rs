@@ -6,6 +6,7 @@ use compact_str::CompactString;
 use super::Error;
 use super::draft::Draft;
 use super::remove::Gone;
+use crate::bucket::BucketError;
 use crate::files::{Files, Key, Pending, RecordKey, Upload};
 use crate::schema::{CollectionId, FieldKind, Record};
 
@@ -76,12 +77,18 @@ pub(super) fn dropped(before: &Record, after: &Record) -> Vec<Key> {
 /// Stores uploads ahead of the commit that names them.
 ///
 /// # Errors
-/// When the disk refuses; nothing stays behind.
+/// When the disk or the bucket refuses; nothing stays behind.
 pub(super) async fn store(files: &Files, added: Vec<(Key, Upload)>) -> Result<Pending, Error> {
-    files
-        .begin(added, Vec::new())
-        .await
-        .map_err(|error| Error::Files(error.to_string()))
+    files.begin(added, Vec::new()).await.map_err(|error| {
+        if error
+            .get_ref()
+            .is_some_and(|cause| cause.is::<BucketError>())
+        {
+            Error::Storage(error.to_string())
+        } else {
+            Error::Files(error.to_string())
+        }
+    })
 }
 
 /// Removes, in the background, what a commit left behind.

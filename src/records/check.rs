@@ -118,7 +118,7 @@ fn uploads(
 }
 
 /// Bytes that one file of a field may have.
-fn bytes_max(options: &FileOptions) -> u64 {
+pub(super) fn bytes_max(options: &FileOptions) -> u64 {
     match u64::try_from(options.max_size) {
         Ok(0) | Err(_) => FILE_BYTES_DEFAULT,
         Ok(max) => max,
@@ -133,15 +133,7 @@ pub fn takes(options: &FileOptions, file: &Upload) -> bool {
 
 fn upload(options: &FileOptions, max: u64, name: &str, upload: &Upload) -> Option<FieldError> {
     if upload.size > max {
-        let shown = upload.name.as_str();
-        return Some(
-            FieldError::new(
-                "validation_file_size_limit",
-                format!("Failed to upload {shown} - the maximum allowed file size is {max} bytes."),
-            )
-            .with("file", shown)
-            .with("maxSize", max),
-        );
+        return Some(too_large(&upload.name, max));
     }
     if options.mime_types.is_empty() || options.mime_types.iter().any(|mime| upload.kind().is(mime))
     {
@@ -152,6 +144,16 @@ fn upload(options: &FileOptions, max: u64, name: &str, upload: &Upload) -> Optio
         "validation_invalid_mime_type",
         format!("\"{name}\" mime type must be one of: {list}."),
     ))
+}
+
+/// What is said of a file that is larger than its field takes.
+pub(super) fn too_large(shown: &str, max: u64) -> FieldError {
+    FieldError::new(
+        "validation_file_size_limit",
+        format!("Failed to upload {shown} - the maximum allowed file size is {max} bytes."),
+    )
+    .with("file", shown)
+    .with("maxSize", max)
 }
 
 /// Related records must exist; whether the caller may see them is not asked (contract 3.11).

@@ -87,6 +87,15 @@ pub enum Error {
     /// 400 or 503: uploaded files could not be stored.
     #[error("files could not be stored: {0}")]
     Files(String),
+    /// An upload past this server cannot be begun, or be taken, as it is.
+    #[error("Failed to upload the file.")]
+    Upload(FieldErrors),
+    /// There is no bucket to upload to.
+    #[error("Files are not kept in a bucket: send them with the record.")]
+    NoBucket,
+    /// The bucket that files are kept in cannot be used now.
+    #[error("{0}")]
+    Storage(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),

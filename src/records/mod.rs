@@ -9,6 +9,7 @@ pub mod bulk;
 pub mod check;
 pub mod create;
 mod cursor;
+mod direct;
 mod download;
 pub mod draft;
 mod error;
@@ -27,6 +28,7 @@ pub mod update;
 pub mod version;
 pub mod view;
 
+pub use direct::{Expected, Invited};
 pub use download::Download;
 pub use draft::{Draft, Submission};
 pub use error::Error;

@@ -169,6 +169,7 @@ impl Records {
         let catalog = self.store.catalog();
         let collection = create::writable(&catalog, collection)?;
         access::gate(&catalog, call, collection, Action::Create)?;
+        let submission = self.redeem(call, collection, submission).await?;
         let mut draft = Draft::new(collection, call, submission);
         let mut added = Vec::new();
         if draft.is_slow() {
@@ -251,6 +252,7 @@ impl Records {
         let catalog = self.store.catalog();
         let collection = create::writable(&catalog, collection)?;
         access::gate(&catalog, call, collection, Action::Update)?;
+        let submission = self.redeem(call, collection, submission).await?;
         let mut draft = Draft::new(collection, call, submission);
         self.prove_old_password(call, id, &mut draft, Blindly::No)
             .await?;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["kit"],
     &["call", "expr", "schema"],
-    &["certs", "config", "files", "mail", "outbound", "store"],
+    &[
+        "bucket", "certs", "config", "files", "mail", "outbound", "store",
+    ],
     &["auth", "collections", "ops", "realtime", "records"],
     &["app"],
     &["cli", "http"],

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use burrow::files::{RecordKey, Upload};
+use burrow::files::{RecordKey, Upload, Want};
 use image::{DynamicImage, ImageFormat};
 use serde_json::{Value as Json, json};
 
@@ -405,7 +405,7 @@ fn what_a_crash_left_is_swept_and_what_records_name_is_kept() {
 
     t.wait(t.app.files.sweep(&t.app.store)).unwrap();
 
-    assert!(t.wait(t.app.files.open(&kept)).is_ok());
+    assert!(t.wait(t.app.files.open(&kept, Want::Content)).is_ok());
     assert_eq!(files_below(&t.dir().join("storage")).len(), 2);
     assert!(files_below(&t.dir().join(".burrow/pending")).is_empty());
     assert!(!spooled.exists());

@@ -13,8 +13,8 @@ use zip::write::SimpleFileOptions;
 use crate::support::{Person, Request, until};
 
 /// The executable over a directory of its own.
-struct Server {
-    dir: PathBuf,
+pub(super) struct Server {
+    pub(super) dir: PathBuf,
     process: Child,
     address: SocketAddr,
     /// Where it says that it started.
@@ -22,12 +22,12 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let dir = std::env::temp_dir().join(format!("burrow-it-{}", id::record_id()));
         Self::start_in(dir)
     }
 
-    fn start_in(dir: PathBuf) -> Self {
+    pub(super) fn start_in(dir: PathBuf) -> Self {
         let burrow = || {
             let mut command = Command::new(env!("CARGO_BIN_EXE_burrow"));
             command.arg("--dir").arg(dir.join("data")).arg("--json");
@@ -51,7 +51,7 @@ impl Server {
         }
     }
 
-    fn superuser(&self) -> Person {
+    pub(super) fn superuser(&self) -> Person {
         let guest = Person::at(self.address);
         let sign_in = json!({"identity": "sue@example.com", "password": "1234567890"});
         let answer = guest
@@ -60,8 +60,17 @@ impl Server {
         guest.with_token(answer["token"].as_str().unwrap())
     }
 
+    /// Kills it, and starts another one over the same directory.
+    pub(super) fn killed(mut self) -> Self {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let dir = std::mem::take(&mut self.dir);
+        drop(self);
+        Self::start_in(dir)
+    }
+
     /// Asks for a restore and waits until the server has begun anew, at the same address.
-    fn restore(&mut self, person: &Person, key: &str) {
+    pub(super) fn restore(&mut self, person: &Person, key: &str) {
         assert_eq!(
             person
                 .post(&format!("/api/backups/{key}/restore"), &json!({}))
@@ -94,7 +103,7 @@ fn started(said: &mut std::io::Lines<BufReader<std::process::ChildStdout>>) -> S
 
 const NOTES: &str = "/api/collections/notes/records";
 
-fn titles(person: &Person) -> Vec<String> {
+pub(super) fn titles(person: &Person) -> Vec<String> {
     let list = person.get(&format!("{NOTES}?sort=title")).ok();
     let items = list["items"].as_array().unwrap();
     items
@@ -103,7 +112,7 @@ fn titles(person: &Person) -> Vec<String> {
         .collect()
 }
 
-fn make_notes(person: &Person) {
+pub(super) fn make_notes(person: &Person) {
     let fields = json!([{"name": "title", "type": "text"}, {"name": "paper", "type": "file"}]);
     person
         .post(
@@ -183,7 +192,7 @@ fn a_backup_that_cannot_be_opened_leaves_what_was_there() {
 #[cfg(unix)]
 fn a_kill_while_a_backup_is_put_back_leaves_one_state_or_the_other() {
     for round in 0..6 {
-        let mut server = Server::start();
+        let server = Server::start();
         let sue = server.superuser();
         make_notes(&sue);
         sue.create("notes", &json!({"title": "old"}));
@@ -209,12 +218,7 @@ fn a_kill_while_a_backup_is_put_back_leaves_one_state_or_the_other() {
         until("the restore came so far", || {
             reached() || own.join("before-restore").exists()
         });
-        server.process.kill().unwrap();
-        server.process.wait().unwrap();
-
-        let dir = std::mem::take(&mut server.dir);
-        drop(server);
-        let server = Server::start_in(dir);
+        let server = server.killed();
         let found = titles(&server.superuser());
         assert!(
             found == ["old", "young"] || found == ["old"],

@@ -57,7 +57,7 @@ fn action<'p>(method: &Method, path: &'p str) -> Option<(&'p str, &'static [&'st
     let (collection, below) = rest.split_once('/')?;
     let actions: &[&str] = match (method.as_str(), below) {
         ("GET" | "HEAD", "records") => &["list"],
-        ("POST", "records") => &["create"],
+        ("POST", "records" | "direct-upload") => &["create"],
         ("GET" | "HEAD", "auth-methods") => &["listAuthMethods"],
         ("POST", "auth-refresh" | "end-other-sessions") => &["authRefresh"],
         ("POST", "auth-with-password") => &["authWithPassword", "auth"],

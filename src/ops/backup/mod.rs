@@ -3,6 +3,7 @@
 mod archive;
 mod name;
 mod service;
+mod shelf;
 
 pub use archive::{ArchiveError, extract as extract_archive};
 pub use service::Backups;

@@ -4,25 +4,25 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::archive;
 use super::name::{self, AUTO, MANUAL};
-use crate::files::{Blob, Files, Upload};
+use super::shelf::{Backup, Failure, Shelf, ZIP, blocking};
+use crate::bucket::Chosen;
+use crate::files::{Blob, Files, Upload, Want};
 use crate::kit::clock::Clock;
 use crate::kit::id;
-use crate::kit::time::Timestamp;
+use crate::kit::task::Task;
 use crate::ops::{Error, Settings};
+use crate::outbound::Pool;
 use crate::schema::{FieldError, FieldErrors};
 use crate::store::{Restore, Store, check_database};
 
 const INVALID: &str = "An error occurred while validating the submitted data.";
 const BUSY: &str = "Try again later - another backup/restore process has already been started.";
-const ZIP: &str = "application/zip";
 
 /// The service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -31,6 +31,7 @@ pub struct Backups(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     dir: PathBuf,
+    shelf: Shelf,
     store: Store,
     files: Files,
     settings: Settings,
@@ -39,14 +40,6 @@ struct Inner {
     busy: Mutex<Option<String>>,
     /// Told when another state is ready to be put in, which takes a new start.
     restart: Notify,
-}
-
-/// A backup as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Backup {
-    modified: String,
-    key: String,
-    size: u64,
 }
 
 /// While it lives, no other backup is made or put back.
@@ -69,11 +62,21 @@ impl Drop for Turn {
 }
 
 impl Backups {
-    /// The backups of the directory `dir`, which `store` and `files` have open.
+    /// The backups of the directory `dir`, which `store` and `files` have open; a bucket is reached through `pool`.
     #[must_use]
-    pub fn new(dir: &Path, store: Store, files: Files, settings: Settings, clock: Clock) -> Self {
+    pub fn new(
+        dir: &Path,
+        store: Store,
+        files: Files,
+        settings: Settings,
+        clock: Clock,
+        pool: &Pool,
+    ) -> Self {
+        let chooses = settings.clone();
+        let bucket = Chosen::new(pool.clone(), move || chooses.current().backups_bucket());
         Self(Arc::new(Inner {
             dir: dir.to_owned(),
+            shelf: Shelf::new(dir.join("backups"), bucket),
             store,
             files,
             settings,
@@ -97,30 +100,10 @@ impl Backups {
     /// All backups, by name.
     ///
     /// # Errors
-    /// The disk's own.
+    /// The disk's or the bucket's own.
     pub async fn list(&self) -> Result<Vec<Backup>, Error> {
-        self.blocking(|backups| {
-            let entries = match fs::read_dir(backups.folder()) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-                entries => entries?,
-            };
-            let mut all = Vec::new();
-            for entry in entries {
-                let entry = entry?;
-                let metadata = entry.metadata()?;
-                let key = entry.file_name().into_string().unwrap_or_default();
-                if metadata.is_file() && name::is_key(&key) {
-                    all.push(Backup {
-                        modified: timestamp(metadata.modified()?).to_text().into(),
-                        key,
-                        size: metadata.len(),
-                    });
-                }
-            }
-            all.sort_by(|a, b| a.key.cmp(&b.key));
-            Ok(all)
-        })
-        .await
+        let listed = self.0.shelf.list().await;
+        listed.map_err(|error| raw("Failed to retrieve backup items.", &error))
     }
 
     /// Makes a backup called `chosen`, or after the application and the time. Writes go on meanwhile; what is in the
@@ -131,16 +114,14 @@ impl Backups {
     pub async fn create(&self, chosen: &str) -> Result<(), Error> {
         self.check_engine()?;
         if !chosen.is_empty() {
-            let taken = || self.path(chosen).is_some_and(|path| path.exists());
-            let error = name::check(chosen).or_else(|| {
-                taken().then(|| {
-                    FieldError::new(
-                        "validation_backup_name_exists",
-                        "The backup file name is invalid or already exists.",
-                    )
-                })
-            });
-            if let Some(error) = error {
+            if let Some(error) = name::check(chosen) {
+                return Err(invalid("name", error));
+            }
+            if self.0.shelf.has(chosen).await.map_err(|e| failed(&e))? {
+                let error = FieldError::new(
+                    "validation_backup_name_exists",
+                    "The backup file name is invalid or already exists.",
+                );
                 return Err(invalid("name", error));
             }
         }
@@ -161,7 +142,7 @@ impl Backups {
         let keep = usize::try_from(self.0.settings.current().backups.cron_max_keep).unwrap_or(0);
         let mut automatic = self.list().await?;
         automatic.retain(|backup| backup.key.starts_with(AUTO));
-        automatic.sort_by(|a, b| b.modified.cmp(&a.modified));
+        automatic.sort_by(|a, b| b.modified().cmp(a.modified()));
         for old in automatic.into_iter().skip(keep.max(1)) {
             self.delete(&old.key).await?;
         }
@@ -184,29 +165,33 @@ impl Backups {
     }
 
     async fn make(&self, key: String) -> Result<(), Error> {
-        if self.0.settings.current().backups.s3.enabled {
-            return Err(Error::Refused(
-                "Backups on S3 are not part of this version.",
-            ));
-        }
         let turn = self.turn(&key)?;
-        self.blocking(move |backups| {
+        let backups = self.clone();
+        // A task of its own: it comes to its end although whoever asked may go away.
+        let made = tokio::spawn(async move {
             let _turn = turn;
             let work = backups.scratch()?;
-            let done = backups.make_in(&work, &key);
-            fs::remove_dir_all(&work).ok();
-            done
-        })
-        .await
+            let made = async {
+                let (own, to) = (backups.clone(), work.0.clone());
+                let draft = blocking(move || own.draft(&to)).await?;
+                backups.0.shelf.place(draft, &key).await
+            };
+            let made = made.await;
+            work.clear().await;
+            made
+        });
+        made.await
+            .map_err(|error| failed(&error))?
+            .map_err(|error| failed(&error))
     }
 
-    fn make_in(&self, work: &Path, key: &str) -> Result<(), Failure> {
+    fn draft(&self, work: &Path) -> Result<PathBuf, Failure> {
         // Files that rows of the copy name must be there until they are in the archive.
         let _kept = self.0.files.keep_removed();
         self.0.store.copy_to(work)?;
         let draft = work.join("backup.zip");
         archive::write(&self.0.dir, work, File::create_new(&draft)?)?;
-        self.place(&draft, key)
+        Ok(draft)
     }
 
     /// Keeps an uploaded archive under the name that the client gave it.
@@ -227,8 +212,7 @@ impl Backups {
             return Err(invalid("file", error));
         }
         let key = name::uploaded(&upload.name);
-        let taken = self.path(&key).is_none_or(|path| path.exists());
-        if taken {
+        if self.0.shelf.has(&key).await.map_err(|e| failed(&e))? {
             return Err(invalid(
                 "file",
                 FieldError::new(
@@ -237,31 +221,38 @@ impl Backups {
                 ),
             ));
         }
-        self.blocking(move |backups| {
-            let work = backups.scratch()?;
-            let keep = || {
-                let draft = work.join("upload.zip");
-                let mut file = File::create_new(&draft)?;
+        let work = self.scratch().map_err(|error| failed(&error))?;
+        let keep = async {
+            let draft = work.0.join("upload.zip");
+            let to = draft.clone();
+            blocking(move || {
+                let mut file = File::create_new(to)?;
                 io::copy(&mut upload.open()?, &mut file)?;
-                file.sync_all()?;
-                backups.place(&draft, &key)
-            };
-            let kept = keep();
-            fs::remove_dir_all(&work).ok();
-            kept
-        })
-        .await
+                Ok(file.sync_all()?)
+            })
+            .await?;
+            self.0.shelf.place(draft, &key).await
+        };
+        let kept = keep.await;
+        work.clear().await;
+        kept.map_err(|error| failed(&error))
     }
 
     /// Opens a backup for reading.
     ///
     /// # Errors
-    /// When there is none of that name.
-    pub async fn open(&self, key: &str) -> Result<Blob, Error> {
-        let path = self.path(key).ok_or(Error::NotFound(""))?;
-        self.blocking(move |_| Ok(Blob::open(&path, ZIP)?))
-            .await
-            .map_err(|_| Error::NotFound(""))
+    /// When there is none of that name, or it cannot be had.
+    pub async fn open(&self, key: &str, want: Want) -> Result<Blob, Error> {
+        if !name::is_key(key) {
+            return Err(Error::NotFound(""));
+        }
+        self.0.shelf.open(key, want).await.map_err(|error| {
+            if error.is_missing() {
+                Error::NotFound("")
+            } else {
+                raw("Failed to retrieve the backup.", &error)
+            }
+        })
     }
 
     /// Removes a backup.
@@ -274,19 +265,18 @@ impl Backups {
                 "The backup is currently being used and cannot be deleted.",
             ));
         }
-        let missing = || Error::Raw {
-            message: "Invalid or already deleted backup file.",
-            gap: " ",
-            raw: format!("there is no backup {key:?}."),
-        };
-        let path = self.path(key).ok_or_else(missing)?;
-        self.blocking(move |_| {
-            fs::remove_file(&path)?;
-            fs::remove_file(format!("{}{}", path.display(), name::ATTRS)).ok();
-            Ok(())
+        const REFUSED: &str = "Invalid or already deleted backup file.";
+        let missing = || raw(REFUSED, &format_args!("there is no backup {key:?}."));
+        if !name::is_key(key) {
+            return Err(missing());
+        }
+        self.0.shelf.delete(key).await.map_err(|error| {
+            if error.is_missing() {
+                missing()
+            } else {
+                raw(REFUSED, &error)
+            }
         })
-        .await
-        .map_err(|_| missing())
     }
 
     /// Lays a backup out beside the present state and checks it; the process then opens the directory anew, and finds
@@ -298,32 +288,50 @@ impl Backups {
     pub async fn restore(&self, key: &str) -> Result<(), Error> {
         const MISSING: Error = Error::Refused("Missing or invalid backup file.");
         self.check_engine()?;
-        let path = self.path(key).filter(|path| path.is_file());
-        let path = path.ok_or(MISSING)?;
+        let there = name::is_key(key) && self.0.shelf.has(key).await.map_err(|e| failed(&e))?;
+        if !there {
+            return Err(MISSING);
+        }
         let turn = self.turn(key)?;
         let backups = self.clone();
         let key = key.to_owned();
-        tokio::task::spawn_blocking(move || match backups.prepare(&path) {
-            // Nothing else is to be made until the process has begun anew.
-            Ok(()) => {
-                turn.keep();
-                backups.0.restart.notify_one();
+        Task::spawn(async move {
+            match backups.prepare(&key).await {
+                // Nothing else is to be made until the process has begun anew.
+                Ok(()) => {
+                    turn.keep();
+                    backups.0.restart.notify_one();
+                }
+                Err(error) => {
+                    let dir = backups.0.dir.clone();
+                    blocking(move || Ok(Restore::of(&dir).forget()?)).await.ok();
+                    tracing::error!(%error, key, "a backup was not restored; nothing has changed");
+                    drop(turn);
+                }
             }
-            Err(error) => {
-                Restore::of(&backups.0.dir).forget().ok();
-                tracing::error!(%error, key, "a backup was not restored; nothing has changed");
-                drop(turn);
-            }
-        });
+        })
+        .detach("the answer says that it has begun");
         Ok(())
     }
 
-    fn prepare(&self, path: &Path) -> Result<(), Failure> {
-        let restore = Restore::of(&self.0.dir);
-        let new = restore.prepare()?;
-        archive::extract(File::open(path)?, &new)?;
-        check_database(&new.join("data.db")).map_err(Failure::Database)?;
-        Ok(restore.ready()?)
+    async fn prepare(&self, key: &str) -> Result<(), Failure> {
+        let work = self.scratch()?;
+        let laid_out = async {
+            let archive = self.0.shelf.fetch(key, &work.0).await?;
+            let dir = self.0.dir.clone();
+            blocking(move || {
+                let restore = Restore::of(&dir);
+                let new = restore.prepare()?;
+                archive::extract(File::open(archive)?, &new)?;
+                check_database(&new.join("data.db")).map_err(Failure::Database)?;
+                Ok(restore)
+            })
+            .await
+        };
+        let laid_out = laid_out.await;
+        work.clear().await;
+        let restore = laid_out?;
+        blocking(move || Ok(restore.ready()?)).await
     }
 
     fn turn(&self, key: &str) -> Result<Turn, Error> {
@@ -335,57 +343,32 @@ impl Backups {
         Ok(Turn(Some(self.clone())))
     }
 
-    fn folder(&self) -> PathBuf {
-        self.0.dir.join("backups")
-    }
-
-    fn path(&self, key: &str) -> Option<PathBuf> {
-        name::is_key(key).then(|| self.folder().join(key))
-    }
-
     /// A folder for work, which the next start removes if this process does not.
-    fn scratch(&self) -> io::Result<PathBuf> {
+    fn scratch(&self) -> io::Result<Scratch> {
         let spool = self.0.files.spool();
         let folder = spool.join(id::random(20, id::LOWER_ALNUM).as_str());
         fs::create_dir_all(&folder)?;
-        Ok(folder)
-    }
-
-    /// Gives a finished archive its name, by which it is seen.
-    fn place(&self, draft: &Path, key: &str) -> Result<(), Failure> {
-        fs::create_dir_all(self.folder())?;
-        only_for_the_owner(draft)?;
-        Ok(fs::rename(draft, self.folder().join(key))?)
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Error> {
-        let backups = self.clone();
-        tokio::task::spawn_blocking(move || work(&backups))
-            .await
-            .map_err(|error| failed(&error))?
-            .map_err(|error| failed(&error))
+        Ok(Scratch(folder))
     }
 }
 
-/// What goes wrong with files.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Disk(#[from] io::Error),
-    #[error(transparent)]
-    Archive(#[from] archive::ArchiveError),
-    #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
-    #[error("its data.db cannot be used: {0}")]
-    Database(String),
+/// A folder that is there for a while.
+#[derive(Debug)]
+struct Scratch(PathBuf);
+
+impl Scratch {
+    async fn clear(self) {
+        blocking(move || Ok(fs::remove_dir_all(self.0)?)).await.ok();
+    }
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Error {
+    raw("Failed to create backup.", error)
+}
+
+fn raw(message: &'static str, error: &dyn std::fmt::Display) -> Error {
     Error::Raw {
-        message: "Failed to create backup.",
+        message,
         gap: " ",
         raw: error.to_string(),
     }
@@ -396,24 +379,4 @@ fn invalid(key: &str, error: FieldError) -> Error {
         message: INVALID,
         data: FieldErrors::one(key, error),
     }
-}
-
-fn timestamp(time: SystemTime) -> Timestamp {
-    let since = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(0))
-}
-
-/// A backup holds every secret of the directory.
-#[cfg(unix)]
-fn only_for_the_owner(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "the other systems' can fail")]
-fn only_for_the_owner(_path: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -1,6 +1,7 @@
-//! What the settings say of mail, in the words of the mailer.
+//! What the settings say of mail and of buckets, in the words of those who use them.
 
-use super::document::{Document, Smtp};
+use super::document::{Document, S3, Smtp};
+use crate::bucket;
 use crate::kit::secret::Secret;
 use crate::mail::{self, Login, Outgoing, Relay};
 
@@ -17,6 +18,21 @@ impl Document {
             relay,
             sender_name: self.meta.sender_name.clone(),
             sender_address: self.meta.sender_address.clone(),
+        }
+    }
+}
+
+impl S3 {
+    /// The bucket, whether it is enabled or not.
+    #[must_use]
+    pub fn options(&self) -> bucket::Options {
+        bucket::Options {
+            endpoint: self.endpoint.clone(),
+            bucket: self.bucket.clone(),
+            region: self.region.clone(),
+            access_key: self.access_key.clone(),
+            secret: Secret::new(self.secret.clone()),
+            path_style: self.force_path_style,
         }
     }
 }

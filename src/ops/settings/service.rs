@@ -8,9 +8,10 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 
-use super::document::{Document, OWN_GROUPS, OWN_KEYS};
+use super::document::{Document, OWN_GROUPS, OWN_KEYS, S3};
 use super::fixed::{Answered, Fixed};
 use super::{crypt, merge, validate};
+use crate::bucket;
 use crate::kit::json::{Json, JsonMap};
 use crate::kit::secret::Secret;
 use crate::kit::task::Task;
@@ -33,6 +34,12 @@ pub struct InForce {
     pub excluded_networks: Vec<IpNet>,
     /// Whose headers tell a client's address; empty is anybody's.
     proxy_networks: Vec<IpNet>,
+    /// Where files are, when not in the data directory.
+    files_bucket: Option<Arc<bucket::Options>>,
+    /// Where files may have been, when they are in the data directory.
+    left_bucket: Option<Arc<bucket::Options>>,
+    /// Where backups are, when not in the data directory.
+    backups_bucket: Option<Arc<bucket::Options>>,
 }
 
 impl InForce {
@@ -41,12 +48,34 @@ impl InForce {
     pub fn new(document: Document) -> Self {
         let networks =
             |texts: &[String]| texts.iter().filter_map(|t| validate::network(t)).collect();
+        let bucket = |s3: &S3| s3.enabled.then(|| Arc::new(s3.options()));
         Self {
+            files_bucket: bucket(&document.s3),
+            left_bucket: left_bucket(&document.s3),
+            backups_bucket: bucket(&document.backups.s3),
             superuser_networks: networks(&document.superuser_ips),
             excluded_networks: networks(&document.rate_limits.excluded_ips),
             proxy_networks: networks(&document.trusted_proxy.addresses),
             document,
         }
+    }
+
+    /// The bucket that files are kept in, if they are.
+    #[must_use]
+    pub fn files_bucket(&self) -> Option<Arc<bucket::Options>> {
+        self.files_bucket.clone()
+    }
+
+    /// The bucket that is named for files and not in use.
+    #[must_use]
+    pub fn left_bucket(&self) -> Option<Arc<bucket::Options>> {
+        self.left_bucket.clone()
+    }
+
+    /// The bucket that backups are kept in, if they are.
+    #[must_use]
+    pub fn backups_bucket(&self) -> Option<Arc<bucket::Options>> {
+        self.backups_bucket.clone()
     }
 
     /// Whether what the other end of a connection says of a client's address is believed.
@@ -72,6 +101,12 @@ impl Deref for InForce {
     fn deref(&self) -> &Document {
         &self.document
     }
+}
+
+/// The bucket that is named although it is not enabled.
+fn left_bucket(s3: &S3) -> Option<Arc<bucket::Options>> {
+    let named = !s3.endpoint.is_empty() && !s3.bucket.is_empty();
+    (named && !s3.enabled).then(|| Arc::new(s3.options()))
 }
 
 /// The settings service. Cheap to clone.

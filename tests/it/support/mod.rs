@@ -7,6 +7,7 @@ mod person;
 mod post;
 pub mod postgres;
 mod provider;
+mod s3;
 mod wire;
 
 pub use app::{TestApp, on_postgres};
@@ -14,6 +15,7 @@ pub use disk::{eventually, files_below};
 pub use person::Person;
 pub use post::{MailServer, Security};
 pub use provider::{FakeProvider, Said};
+pub use s3::S3Server;
 pub use wire::{Reply, Request, try_exchange};
 
 /// Waits until `check` holds.

@@ -13,6 +13,7 @@ pub struct Request {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     with_length: bool,
+    host: String,
 }
 
 impl Request {
@@ -24,7 +25,14 @@ impl Request {
             headers: Vec::new(),
             body: Vec::new(),
             with_length: true,
+            host: "test".to_owned(),
         }
+    }
+
+    /// To the server of that name.
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
     }
 
     /// With a header.
@@ -78,8 +86,8 @@ impl Request {
 
     fn bytes(&self) -> Vec<u8> {
         let mut head = format!(
-            "{} {} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n",
-            self.method, self.path
+            "{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            self.method, self.path, self.host
         );
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
