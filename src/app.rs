@@ -90,11 +90,7 @@ impl App {
     /// # Errors
     /// When the directory or its settings cannot be used.
     pub async fn open(config: Config, clock: Clock, access: Access) -> Result<Self, OpenError> {
-        let store = open_store(&config, &clock, access)?;
-        let settings = settings(&config, &store).await?;
-        if access == Access::Alone {
-            store.join(storage(&config, &settings))?;
-        }
+        let (store, settings) = ground(&config, &clock, access).await?;
         let logs = Logs::start(store.logs().clone(), settings.clone(), clock.clone());
         let limiter = Limiter::new(settings.clone(), store.common().cloned());
         let pool = Pool::new();
@@ -143,9 +139,8 @@ impl App {
             auth.remember(clock.now());
             collections.make_own(clock.now()).await?;
         }
-        let metrics = Metrics::new(clock.now());
         Ok(Self::new(Services {
-            metrics,
+            metrics: Metrics::new(clock.now()),
             config,
             access,
             clock,
@@ -213,6 +208,20 @@ fn open_store(config: &Config, clock: &Clock, access: Access) -> Result<Store, S
         ));
     }
     Ok(store)
+}
+
+/// What everything stands on: the store, in company where there is some, and the settings in it.
+async fn ground(
+    config: &Config,
+    clock: &Clock,
+    access: Access,
+) -> Result<(Store, Settings), OpenError> {
+    let store = open_store(config, clock, access)?;
+    let settings = settings(config, &store).await?;
+    if access == Access::Alone {
+        store.join(storage(config, &settings))?;
+    }
+    Ok((store, settings))
 }
 
 /// Where uploaded files lie.

@@ -32,7 +32,7 @@ pub enum Content {
     /// Still to be read.
     File(File),
     /// In a bucket.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// The content of an object, asked for already or not yet.
@@ -110,12 +110,12 @@ impl Blob {
             size: facts.size,
             modified: facts.modified,
             mime: facts.mime.clone(),
-            content: Content::Remote(Remote {
+            content: Content::Remote(Box::new(Remote {
                 bucket: bucket.clone(),
                 key: key.to_owned(),
                 facts,
                 begun,
-            }),
+            })),
         })
     }
 

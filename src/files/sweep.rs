@@ -70,11 +70,12 @@ impl Files {
             .collections
             .iter()
             .map(|id| self.remove_collection(id.as_str()));
-        let failed = blobs
-            .chain(records)
-            .chain(collections)
-            .filter_map(Result::err);
-        failed.last().map_or(Ok(()), Err)
+        // Every one is tried, whatever became of those before it.
+        let mut last = Ok(());
+        for removed in blobs.chain(records).chain(collections) {
+            last = removed.and(last);
+        }
+        last
     }
 }
 

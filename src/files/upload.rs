@@ -123,7 +123,6 @@ impl Upload {
     }
 
     /// The content, to be sent to a bucket; the upload must live until it was.
-    #[must_use]
     pub(super) fn source(&self) -> io::Result<Source> {
         Ok(match &self.content {
             Content::Memory(bytes) => Source::Bytes(bytes.clone()),
