@@ -58,9 +58,10 @@ impl Local {
         self.settle(draft, mime, original_name, digest)
     }
 
-    /// A file that will be the one at `relative`, in which [`Local::settle`] puts it.
+    /// A file that will be the one at `relative`, in which [`Local::settle`] puts it. Half a file of before, whose writer
+    /// was killed, is written over.
     pub(super) fn draft(&self, relative: &str) -> io::Result<Draft> {
-        Draft::of(self.root.join(relative))
+        Draft::again(self.root.join(relative))
     }
 
     /// Gives what was written its name, so that nobody ever reads half a file; the side file comes first, since a reader
@@ -159,12 +160,22 @@ pub(super) struct Draft {
 
 impl Draft {
     fn of(path: PathBuf) -> io::Result<Self> {
+        let unique = u64::from_le_bytes(id::random_bytes::<8>());
+        let part = with_suffix(&path, &format!(".{unique:x}{DRAFT}"));
+        Self::at(path, part)
+    }
+
+    /// For a writer that is alone: its name is always the same, so that a later try takes the place of an earlier one.
+    fn again(path: PathBuf) -> io::Result<Self> {
+        let part = with_suffix(&path, &format!(".moved{DRAFT}"));
+        Self::at(path, part)
+    }
+
+    fn at(path: PathBuf, part: PathBuf) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let unique = u64::from_le_bytes(id::random_bytes::<8>());
-        let part = with_suffix(&path, &format!(".{unique:x}{DRAFT}"));
-        let file = File::create_new(&part)?;
+        let file = File::create(&part)?;
         Ok(Self { part, path, file })
     }
 }
