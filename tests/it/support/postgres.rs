@@ -139,8 +139,10 @@ impl Cluster {
         input.flush().unwrap();
     }
 
-    /// Ends the server at once, as a crash would.
+    /// Ends the server at once, as a crash would; what was committed before is on the disk, although commits do not wait
+    /// for it here.
     pub(crate) fn stop(&self) {
+        self.query("postgres", "CHECKPOINT").unwrap();
         self.say("stop");
         self.until(false);
     }
