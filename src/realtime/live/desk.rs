@@ -292,13 +292,16 @@ impl Desk {
 
     fn take(&mut self, hub: &Inner, done: Done, touched: &mut HashSet<Key>) {
         let rest = Duration::from_millis(LIVE_PACE_MILLIS).max(done.cost * LIVE_REST_FACTOR);
-        let known = self.shelf.change(&done.key, |query| {
+        // A query that ended and began anew meanwhile knows nothing of what was committed between the two: it waits for
+        // the result that it has asked for itself.
+        let is_its_own = self.shelf.get(&done.key).map(|query| query.number) == Some(done.number);
+        if !is_its_own {
+            return;
+        }
+        self.shelf.change(&done.key, |query| {
             query.is_reading = false;
             query.due = Instant::now() + rest;
         });
-        if known.is_none() {
-            return;
-        }
         let (at, page) = match done.outcome {
             Outcome::Read { at, page } => (at, page),
             Outcome::Stale => return self.place_all(hub, touched),
@@ -423,6 +426,7 @@ impl Desk {
             query.begin(hub.clock.now());
             hub.live.jobs.push(Job {
                 key: key.clone(),
+                number: query.number,
                 meaning: Arc::clone(&query.meaning),
                 now: query.read_at,
             });

@@ -21,6 +21,8 @@ use crate::store::{Change, Position, ReadTx, Snapshot, StoreError};
 
 /// A query that somebody hears of.
 pub(super) struct Query {
+    /// Tells it from an earlier one of the same key, whose result may still be on its way.
+    pub(super) number: u64,
     pub(super) meaning: Arc<Meaning>,
     pub(super) only_if: OnlyIf,
     pub(super) members: HashSet<Seat>,
@@ -56,8 +58,9 @@ pub(super) enum Effect {
 }
 
 impl Query {
-    pub(super) fn new(meaning: Arc<Meaning>, now: Timestamp) -> Self {
+    pub(super) fn new(number: u64, meaning: Arc<Meaning>, now: Timestamp) -> Self {
         Self {
+            number,
             only_if: meaning.only_if(),
             meaning,
             members: HashSet::new(),

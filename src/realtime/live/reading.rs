@@ -22,6 +22,8 @@ use crate::store::{After, Page, Position, ReadTx, Select, Snapshot, Store, Store
 /// A query to be read.
 pub(super) struct Job {
     pub(super) key: Key,
+    /// Of the query, see [`super::query::Query::number`].
+    pub(super) number: u64,
     pub(super) meaning: Arc<Meaning>,
     pub(super) now: Timestamp,
 }
@@ -29,6 +31,8 @@ pub(super) struct Job {
 /// What came of it.
 pub(super) struct Done {
     pub(super) key: Key,
+    /// As that of the job.
+    pub(super) number: u64,
     pub(super) outcome: Outcome,
     /// How long it took.
     pub(super) cost: Duration,
@@ -68,6 +72,7 @@ pub(super) fn perform(store: &Store, snapshot: &mut Option<Snapshot>, job: Job) 
     }
     Done {
         key: job.key,
+        number: job.number,
         outcome,
         cost: begun.elapsed(),
     }

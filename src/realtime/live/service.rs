@@ -221,12 +221,13 @@ impl Inner {
                 Err(_) => return,
                 Ok(None) => snapshot = None,
                 Ok(Some(job)) => {
-                    let key = job.key.clone();
+                    let (key, number) = (job.key.clone(), job.number);
                     self.live.reads.fetch_add(1, Ordering::Relaxed);
                     let read =
                         AssertUnwindSafe(|| reading::perform(&self.store, &mut snapshot, job));
                     let done = catch_unwind(read).unwrap_or_else(|_| Done {
                         key,
+                        number,
                         outcome: Outcome::Failed(StoreError::Closed.into()),
                         cost: Duration::ZERO,
                     });

@@ -26,6 +26,8 @@ pub(super) struct Shelf {
     unread: HashSet<Key>,
     /// Bytes of the results of guests and of everybody else.
     held: [usize; 2],
+    /// Counts the queries that were ever begun.
+    begun: u64,
 }
 
 /// The kept queries of one collection, found by what a row must hold to matter.
@@ -86,7 +88,8 @@ impl Shelf {
     /// Adds somebody to a query, which begins with the first one.
     pub(super) fn join(&mut self, seat: Seat, key: &Key, meaning: Meaning, now: Timestamp) {
         if !self.queries.contains_key(key) {
-            self.begin(key, Query::new(Arc::new(meaning), now));
+            self.begun += 1;
+            self.begin(key, Query::new(self.begun, Arc::new(meaning), now));
         }
         if let Some(query) = self.queries.get_mut(key) {
             query.members.insert(seat);
