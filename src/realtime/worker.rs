@@ -35,16 +35,15 @@ pub(super) struct Window {
 impl Window {
     /// Makes a snapshot of the present, and tells its position.
     fn fresh(window: &mut Option<Self>, store: &Store) -> Result<Position, StoreError> {
-        let mut both = match window.take() {
+        let both = match window {
             Some(both) => both,
-            None => Self {
+            None => window.insert(Self {
                 before: store.snapshot()?,
                 after: store.snapshot()?,
-            },
+            }),
         };
-        let seen = both.before.refresh()?;
-        *window = Some(both);
-        Ok(seen)
+        // Kept also when that fails: without a window nobody is thought to listen.
+        both.before.refresh()
     }
 }
 
