@@ -77,7 +77,7 @@ impl Database {
         let shared = Arc::new(Shared {
             catalog: ArcSwap::from_pointee(Catalog::new(schema)),
             listeners: RwLock::default(),
-            head: AtomicU64::new(0),
+            head: AtomicU64::new(meta.last),
             clock: options.clock.clone(),
             waiting: Mutex::default(),
         });

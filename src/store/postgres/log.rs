@@ -38,6 +38,8 @@ pub(super) struct Meta {
     pub(super) epoch: u64,
     /// Key that seals cursors.
     pub(super) cursor_key: [u8; 32],
+    /// Where the log ended before anything else was read: what another node writes from then on is yet to be learned.
+    pub(super) last: u64,
 }
 
 fn sql() -> Sql {
@@ -68,7 +70,11 @@ pub(super) fn prepare(session: &Session) -> Result<Meta, StoreError> {
         Some(epoch) => epoch,
         None => new_epoch(session)?,
     };
-    Ok(Meta { epoch, cursor_key })
+    Ok(Meta {
+        epoch,
+        cursor_key,
+        last: last_position(session)?,
+    })
 }
 
 fn to_hex(bytes: &[u8]) -> String {

@@ -95,10 +95,9 @@ impl Writer {
         process: Arc<AtomicI32>,
         looks: Arc<Looks>,
     ) -> Result<Self, StoreError> {
-        let next = log::last_position(&session)? + 1;
+        let next = shared.head.load(Ordering::Acquire) + 1;
         let log_bytes = log::estimate_bytes(&session)?;
         process.store(session.process()?, Ordering::Release);
-        shared.head.store(next - 1, Ordering::Release);
         Ok(Self {
             address,
             session: Some(session),
