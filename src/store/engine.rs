@@ -169,6 +169,13 @@ impl Store {
         }
     }
 
+    /// Makes sure that a collection is known which another server may just have made.
+    pub async fn learn_of(&self, collection: &str) {
+        if !self.is_embedded() && self.catalog().find(collection).is_none() {
+            self.catch_up().await;
+        }
+    }
+
     /// Whether this node knows what others have committed until a second ago: what is remembered of identities counts.
     #[must_use]
     pub fn is_level(&self) -> bool {

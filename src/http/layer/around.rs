@@ -69,8 +69,8 @@ async fn handled(app: &App, router: &mut Router, peer: IpAddr, request: Request)
     if let Some(uri) = spelt_plainly(&parts.uri) {
         parts.uri = uri;
     }
-    if names_unknown(app, parts.uri.path()) {
-        app.store.catch_up().await;
+    if let Some(collection) = named(parts.uri.path()) {
+        app.store.learn_of(collection).await;
     }
     let call = match extract::call(app, &parts, peer).await {
         Ok(call) => call,
@@ -101,16 +101,12 @@ async fn handled(app: &App, router: &mut Router, peer: IpAddr, request: Request)
     response
 }
 
-/// Whether a path names a collection that is not known here, while another server may just have made it.
-fn names_unknown(app: &App, path: &str) -> bool {
-    if app.store.is_embedded() {
-        return false;
-    }
+/// The collection that a path names.
+fn named(path: &str) -> Option<&str> {
     let below = ["/api/collections/", "/api/files/"]
         .iter()
         .find_map(|prefix| path.strip_prefix(prefix));
-    let name = below.and_then(|rest| rest.split('/').next());
-    name.is_some_and(|name| app.store.catalog().find(name).is_none())
+    below.and_then(|rest| rest.split('/').next())
 }
 
 async fn routed(router: &mut Router, request: Request) -> Response<Body> {

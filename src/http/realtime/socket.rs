@@ -338,10 +338,15 @@ impl Session {
                 hub.ping(id, &ask);
                 Ok(())
             }
-            Ask::Subscribe { topic, since } => hub
-                .subscribe(id, &ask, *topic, since.as_deref())
-                .map_err(Fault::from),
-            Ask::Live { question } => hub.live(id, &ask, *question).map_err(Fault::from),
+            Ask::Subscribe { topic, since } => {
+                self.app.store.learn_of(&topic.collection).await;
+                hub.subscribe(id, &ask, *topic, since.as_deref())
+                    .map_err(Fault::from)
+            }
+            Ask::Live { question } => {
+                self.app.store.learn_of(&question.collection).await;
+                hub.live(id, &ask, *question).map_err(Fault::from)
+            }
             Ask::Unsubscribe { sub } => hub.unsubscribe(id, &ask, &sub).map_err(Fault::from),
             Ask::Auth { token } => self.sign_in(&ask, &token).await,
             Ask::Channel(wanted) => hub

@@ -130,7 +130,15 @@ fn a_live_query_is_true_whoever_writes() {
 fn a_collection_is_there_on_every_server_once_it_was_made_on_one() {
     let a = TestApp::node();
     let b = a.beside();
+    let mut socket = Socket::open(&b);
     for n in 0..5 {
+        let name = format!("heard{n}");
+        collection(&a, &name, Some(""), &[]);
+        socket.subscribe(&format!("{name}/*"));
+        let name = format!("asked{n}");
+        collection(&a, &name, Some(""), &[]);
+        let answer = socket.ask("live", json!({"collection": name}));
+        assert_eq!(answer["type"], "ok", "{answer}");
         let name = format!("posts{n}");
         collection(&a, &name, Some(""), &[]);
         // No waiting: the other server looks before it says that there is none.

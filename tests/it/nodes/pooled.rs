@@ -97,10 +97,6 @@ fn servers_work_behind_a_pooler_of_transactions() {
         "viewQuery": "SELECT team AS id, count(*) AS n FROM tasks GROUP BY team",
     }));
     let sue = a.superuser();
-    until("the other server knows of the collection", || {
-        let there = b.guest().with_token(sue.token());
-        there.get("/api/collections/tasks/records").status == 200
-    });
     let mut socket = Socket::of(&b, &sue);
     socket.subscribe("tasks/*");
 
