@@ -294,8 +294,8 @@ impl Desk {
         let rest = Duration::from_millis(LIVE_PACE_MILLIS).max(done.cost * LIVE_REST_FACTOR);
         // A query that ended and began anew meanwhile knows nothing of what was committed between the two: it waits for
         // the result that it has asked for itself.
-        let is_its_own = self.shelf.get(&done.key).map(|query| query.number) == Some(done.number);
-        if !is_its_own {
+        let query = self.shelf.get(&done.key);
+        if query.is_none_or(|query| query.number != done.number) {
             return;
         }
         self.shelf.change(&done.key, |query| {

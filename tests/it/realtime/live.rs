@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::ears::Socket;
 use super::world::{collection, create, delete, edit, relation, update};
-use crate::support::TestApp;
+use crate::support::{TestApp, until};
 
 /// What a client of a live query holds.
 #[derive(Default)]
@@ -97,6 +97,36 @@ fn records_come_change_move_and_go() {
 
     // Kept in memory: read once, and never again.
     assert_eq!(t.app.hub.live_queries(), (1, 1));
+}
+
+/// A view of which each row takes long: what else a story does happens meanwhile, and two rows take longer than one.
+const LONG: &str = "SELECT posts.id, posts.title, (WITH RECURSIVE c(x) AS \
+    (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 1500000 + posts.n) SELECT count(*) FROM c) AS work FROM posts";
+
+#[test]
+fn a_question_asked_again_is_not_answered_with_what_was_read_before() {
+    let t = TestApp::new();
+    collection(&t, "posts", Some(""), &[]);
+    t.collection(
+        &json!({"name": "slow", "type": "view", "listRule": "", "viewRule": "", "viewQuery": LONG}),
+    );
+    let sue = t.superuser();
+    create(&sue, "posts", &json!({"title": "first"}));
+    let question = json!({"collection": "slow", "sort": "title"});
+    let mut gone = Socket::open(&t);
+    let mut ask = question.clone();
+    ask["type"] = json!("live");
+    ask["id"] = json!(1);
+    gone.say(&ask.to_string());
+    until("it is being read", || t.app.hub.live_queries() == (1, 1));
+    drop(gone);
+    until("nobody asks it", || t.app.hub.live_queries().0 == 0);
+    create(&sue, "posts", &json!({"title": "second"}));
+
+    let mut socket = Socket::open(&t);
+    let live = Folded::ask(&mut socket, question);
+
+    assert_eq!(live.titles(), ["first", "second"]);
 }
 
 #[test]
