@@ -38,7 +38,8 @@ pub(super) struct Meta {
     pub(super) epoch: u64,
     /// Key that seals cursors.
     pub(super) cursor_key: [u8; 32],
-    /// Where the log ended before anything else was read: what another node writes from then on is yet to be learned.
+    /// Where the log ended. The schema is read after it: what another node writes in between is learned twice, and never
+    /// missed.
     pub(super) last: u64,
 }
 
