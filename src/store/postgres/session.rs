@@ -553,17 +553,18 @@ impl Drop for Session {
 
 /// Moves a connection to its end, passing notifications on.
 pub(super) fn driver<S, T>(
-    mut connection: tokio_postgres::Connection<S, T>,
+    connection: tokio_postgres::Connection<S, T>,
     told: crossbeam_channel::Sender<Notice>,
 ) -> Driver
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let mut ended = false;
+    // Dropped once it has ended: only so does whoever waits for an answer learn that none will come.
+    let mut connection = Some(connection);
     poll_fn(move |context| {
-        while !ended {
-            match connection.poll_message(context) {
+        while let Some(open) = &mut connection {
+            match open.poll_message(context) {
                 Poll::Ready(Some(Ok(AsyncMessage::Notification(notice)))) => {
                     let notice = Notice {
                         process: notice.process_id(),
@@ -575,9 +576,9 @@ where
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(%error, "a connection to the database ended");
-                    ended = true;
+                    connection = None;
                 }
-                Poll::Ready(None) => ended = true,
+                Poll::Ready(None) => connection = None,
                 Poll::Pending => return Poll::Pending,
             }
         }

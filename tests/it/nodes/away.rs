@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use burrow::kit::secret::Secret;
 use serde_json::json;
 
-use crate::realtime::ears::{Socket, is};
+use crate::realtime::ears::{Socket, Stream, is};
 use crate::realtime::world::{collection, create};
 use crate::support::postgres::{Cluster, Folder};
 use crate::support::{TestApp, until};
@@ -30,6 +30,12 @@ fn while_the_database_is_away_everybody_is_told_so_and_afterwards_served() {
     let b = a.beside();
     let sue = a.superuser();
     create(&sue, "posts", &json!({"title": "before"}));
+    let mut socket = Socket::open(&b);
+    socket.subscribe("posts/*");
+    let mut stream = Stream::of(&b, &b.guest(), &["posts/*"]);
+    let live = socket.ask("live", json!({"collection": "posts", "sort": "title"}));
+    assert_eq!(live["type"], "ok", "{live}");
+    assert_eq!(socket.next()["items"].as_array().unwrap().len(), 1);
 
     cluster.stop();
 
@@ -65,8 +71,18 @@ fn while_the_database_is_away_everybody_is_told_so_and_afterwards_served() {
     until("writes go through again", || {
         sue.post(POSTS, &json!({"title": "after"})).status == 200
     });
-    let found = b.guest().get(&format!("{POSTS}?filter=title='after'")).ok();
-    assert_eq!(found["totalItems"], 1, "it is one database");
+    assert_eq!(
+        socket.event(),
+        is("create", "after"),
+        "on the same connection"
+    );
+    assert_eq!(
+        stream.event(),
+        is("create", "after"),
+        "on the same connection"
+    );
+    let diff = socket.next();
+    assert_eq!(diff["changes"][0]["record"]["title"], "after", "{diff}");
 }
 
 #[test]
@@ -123,6 +139,8 @@ fn the_servers_follow_the_database_to_a_replica_that_takes_over() {
     create(&sue, "posts", &json!({"title": "kept"}));
     let kept = "SELECT 1 / count(*) FROM posts WHERE title = 'kept'";
     until("the replica has it", || second.query(name, kept).is_ok());
+    let mut socket = Socket::open(&b);
+    socket.subscribe("posts/*");
 
     first.stop();
     second.promote();
@@ -130,8 +148,56 @@ fn the_servers_follow_the_database_to_a_replica_that_takes_over() {
     until("writes go through", || {
         there.post(POSTS, &json!({"title": "new"})).status == 200
     });
+    assert_eq!(socket.event(), is("create", "new"));
     until("the other one writes too", || {
         sue.post(POSTS, &json!({"title": "more"})).status == 200
     });
+    assert_eq!(socket.event(), is("create", "more"));
     assert_eq!(there.get(POSTS).ok()["totalItems"], 3);
+}
+
+#[test]
+fn commits_that_a_failover_loses_are_not_believed_any_more() {
+    let first = Cluster::start();
+    let files = Folder::new();
+    let database = first.database("template0");
+    let name = database.rsplit_once('/').unwrap().1;
+    let second = first.replica();
+    let both = format!(
+        "postgres://burrow@127.0.0.1:{},127.0.0.1:{}/{name}",
+        first.port(),
+        second.port()
+    );
+    let a = on(&both, &files);
+    let sue = a.superuser();
+    create(&sue, "posts", &json!({"title": "kept"}));
+    let kept = "SELECT 1 / count(*) FROM posts WHERE title = 'kept'";
+    until("the replica has it", || second.query(name, kept).is_ok());
+    let mut socket = Socket::open(&a);
+    socket.subscribe("posts/*");
+    second.stop();
+    create(&sue, "posts", &json!({"title": "lost"}));
+    let lost = socket.next();
+    assert_eq!(lost["record"]["title"], "lost");
+    first.stop();
+    second.start_again();
+    second.promote();
+
+    until("writes go through", || {
+        sue.post(POSTS, &json!({"title": "new"})).status == 200
+    });
+
+    // Who heard of what is no more is told to fetch again, on the same connection.
+    let frame = socket.next();
+    assert_eq!(frame["type"], "reset", "{frame}");
+    let again = Socket::open(&a).ask(
+        "subscribe",
+        json!({"topic": "posts/*", "since": lost["cursor"]}),
+    );
+    assert_eq!(again["type"], "ok", "{again}");
+    let titles = sue.get(&format!("{POSTS}?fields=title")).ok();
+    assert_eq!(
+        titles["items"],
+        json!([{"title": "kept"}, {"title": "new"}])
+    );
 }
