@@ -15,6 +15,7 @@ use crate::kit::secret::Secret;
 use crate::mail::{self, Mailer};
 use crate::ops::cron::{Crons, Work};
 use crate::ops::settings::Fixed;
+use crate::ops::ship::Progress;
 use crate::ops::{self, Backups, Limiter, Logs, Metrics, Settings};
 use crate::outbound::{Outbound, Pool};
 use crate::realtime::Hub;
@@ -44,6 +45,8 @@ pub struct Services {
     pub logs: Logs,
     /// Archives of the whole directory.
     pub backups: Backups,
+    /// How far writes are shipped, where they are.
+    pub shipping: Progress,
     /// What happens by the clock.
     pub crons: Crons,
     /// How often clients may ask.
@@ -149,6 +152,7 @@ impl App {
             settings,
             logs,
             backups,
+            shipping: Progress::default(),
             crons,
             limiter,
             files,
@@ -200,6 +204,7 @@ fn open_store(config: &Config, clock: &Clock, access: Access) -> Result<Store, S
         query_timeout: config.query_timeout,
         access,
         safety_copy: config.safety_copy,
+        tapped: access == Access::Alone && config.ship.is_some(),
         ..OpenOptions::new(&config.dir, clock.clone())
     })?;
     if store.is_embedded() && config.files_dir.is_some() {

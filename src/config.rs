@@ -66,8 +66,28 @@ pub struct Config {
     pub metrics_address: Option<String>,
     /// Where metrics are sent by OTLP, and how often.
     pub otlp: Option<Otlp>,
+    /// Where writes are shipped to, if they are.
+    pub ship: Option<Ship>,
     /// Prints more, and limits less.
     pub dev: bool,
+}
+
+/// How writes are shipped.
+#[derive(Clone, Debug)]
+pub struct Ship {
+    /// Where to.
+    pub to: ShipTo,
+    /// How far back one may go.
+    pub keep: Duration,
+}
+
+/// Where writes are shipped to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShipTo {
+    /// A folder.
+    Folder(PathBuf),
+    /// The bucket that the settings name for backups.
+    S3,
 }
 
 /// A collector of metrics.
@@ -113,6 +133,7 @@ impl Config {
             variables: Vec::new(),
             metrics_address: None,
             otlp: None,
+            ship: None,
             dev: false,
         }
     }
@@ -156,10 +177,26 @@ pub enum Command {
     /// Move the files of records
     #[command(subcommand)]
     Storage(StorageCommand),
+    /// Put the database back as it was at a moment, of what was shipped
+    Restore(RestoreFlags),
     /// Check the data directory and the configuration, and say what to do
     Doctor,
     /// Ask a running server whether it is well
     Health(Health),
+}
+
+/// `restore`
+#[derive(Args, Clone, Debug)]
+pub struct RestoreFlags {
+    /// Moment, as 2026-11-28T13:45:00Z, or latest; no server may use the directory meanwhile
+    #[arg(long, value_name = "TIME", required_unless_present_any = ["drill", "list"])]
+    pub at: Option<String>,
+    /// Change nothing: prove that the newest copy can be made and opens
+    #[arg(long, conflicts_with_all = ["at", "list"])]
+    pub drill: bool,
+    /// Change nothing: list the moments from which on there is something
+    #[arg(long, conflicts_with = "at")]
+    pub list: bool,
 }
 
 /// What `storage` does.
@@ -309,6 +346,18 @@ pub struct Common {
     #[arg(long = "otlp-interval", env = "BURROW_OTLP_INTERVAL", global = true,
         default_value_t = limits::OTLP_SECS_DEFAULT, value_name = "SECONDS")]
     otlp_interval: u64,
+    /// Ship every write of a server within a second to this folder, or to the bucket of backups (s3)
+    #[arg(
+        long = "ship-to",
+        env = "BURROW_SHIP_TO",
+        global = true,
+        value_name = "FOLDER|s3"
+    )]
+    ship_to: Option<PathBuf>,
+    /// Days that one may go back to in what was shipped
+    #[arg(long = "ship-days", env = "BURROW_SHIP_DAYS", global = true,
+        default_value_t = limits::SHIP_DAYS_DEFAULT, value_name = "DAYS")]
+    ship_days: u64,
     /// Answer in JSON, for programs
     #[arg(long, global = true)]
     pub json: bool,
@@ -670,8 +719,21 @@ impl Common {
             automigrate: self.automigrate,
             metrics_address: self.metrics.clone(),
             otlp: self.otlp(),
+            ship: self.ship(),
             dev: self.dev,
             ..Config::new(dir)
+        })
+    }
+
+    fn ship(&self) -> Option<Ship> {
+        let to = self.ship_to.clone()?;
+        Some(Ship {
+            to: if to == Path::new("s3") {
+                ShipTo::S3
+            } else {
+                ShipTo::Folder(to)
+            },
+            keep: Duration::from_secs(self.ship_days.max(1).saturating_mul(24 * 3_600)),
         })
     }
 

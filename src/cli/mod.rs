@@ -10,6 +10,7 @@ mod health;
 mod import;
 mod migrate;
 mod progress;
+mod restore;
 mod run;
 mod serve;
 mod storage;

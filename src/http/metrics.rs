@@ -43,7 +43,7 @@ fn readings(app: &App) -> Vec<Reading> {
         let path = app.config.dir.join(name);
         std::fs::metadata(path).map_or(0, |meta| meta.len())
     };
-    vec![
+    let mut all = vec![
         Reading::counter(
             "burrow_changes_total",
             "Place of the newest entry of the change log.",
@@ -79,7 +79,22 @@ fn readings(app: &App) -> Vec<Reading> {
             "Open realtime connections.",
             app.hub.connections() as u64,
         ),
-    ]
+    ];
+    if app.config.ship.is_some() {
+        let state = app.shipping.state();
+        let until = state.shipped.map_or(0, |at| at.as_millis() / 1_000);
+        all.push(Reading::gauge(
+            "burrow_shipped_timestamp_seconds",
+            "Until when every write is shipped, in seconds since 1970; 0 before the first copy.",
+            u64::try_from(until).unwrap_or(0),
+        ));
+        all.push(Reading::gauge(
+            "burrow_shipping_failing",
+            "1 while writes cannot be shipped.",
+            u64::from(state.trouble.is_some()),
+        ));
+    }
+    all
 }
 
 /// Tells metrics on `listener`, at `/metrics` and `/api/metrics`, without asking who wants to know.

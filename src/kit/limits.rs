@@ -280,6 +280,14 @@ pub const SQLITE_HEAP_BYTES: i64 = 64 << 20;
 pub const WAL_BYTES_KEPT: i64 = 200_000_000;
 /// Pages (4 KiB) of write-ahead log after which a checkpoint is due.
 pub const WAL_PAGES_CHECKPOINT: u64 = 1_024;
+/// Bytes of writes that wait to be shipped in memory; past it a new copy of the database is shipped instead.
+pub const TAP_BYTES_MAX: usize = 64 << 20;
+/// Bytes of writes after which a part of what is shipped is closed.
+pub const SHIP_PART_BYTES: usize = 4 << 20;
+/// Bytes of writes that wait while their place cannot be reached; past it a new copy of the database is shipped instead.
+pub const SHIP_BEHIND_BYTES_MAX: usize = 128 << 20;
+/// Days that one may go back to.
+pub const SHIP_DAYS_DEFAULT: u64 = 7;
 /// Pages of write-ahead log after which a checkpoint also restarts it.
 pub const WAL_PAGES_RESTART: u64 = 16 * 1_024;
 /// Pages of write-ahead log past which long reads are interrupted.

@@ -9,6 +9,7 @@ mod limiter;
 pub mod logs;
 pub mod metrics;
 pub mod settings;
+pub mod ship;
 
 pub use backup::{ArchiveError, Backups, extract_archive};
 pub use error::Error;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::snapshot::Held;
 use super::{
-    CommitGroup, Common, Cursor, CursorSeal, Logs, ReadTx, Snapshot, StoreError, WriteTx, postgres,
-    sqlite,
+    Baseline, CommitGroup, Common, Cursor, CursorSeal, Logs, ReadTx, Snapshot, StoreError, Tap,
+    WriteTx, postgres, sqlite,
 };
 use crate::expr::Catalog;
 use crate::kit::clock::Clock;
@@ -32,6 +32,8 @@ pub struct OpenOptions {
     pub access: Access,
     /// Whether the databases of a directory of PocketBase are copied before the first write.
     pub safety_copy: bool,
+    /// Whether somebody is going to ship what is written to the log.
+    pub tapped: bool,
 }
 
 /// A PostgreSQL, and how it is used.
@@ -87,6 +89,7 @@ impl OpenOptions {
             query_timeout: Duration::from_secs(limits::READ_SECS_MAX),
             access: Access::Alone,
             safety_copy: true,
+            tapped: false,
         }
     }
 }
@@ -359,6 +362,26 @@ impl Store {
         match &self.0 {
             Engine::Sqlite(database) => database.copy_to(folder),
             Engine::Postgres(database) => database.copy_to(folder),
+        }
+    }
+
+    /// What is written to the log of the embedded engine, when it was opened with a tap.
+    #[must_use]
+    pub fn tap(&self) -> Option<Arc<Tap>> {
+        match &self.0 {
+            Engine::Sqlite(database) => database.tap(),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    /// Holds the present state, which everything that the tap gives from now on follows.
+    ///
+    /// # Errors
+    /// The database's own; [`StoreError::Busy`] without a tap.
+    pub async fn baseline(&self) -> Result<Baseline, StoreError> {
+        match &self.0 {
+            Engine::Sqlite(database) => database.baseline().await,
+            Engine::Postgres(_) => Err(StoreError::Busy),
         }
     }
 

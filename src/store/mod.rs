@@ -26,7 +26,7 @@ pub use console::{ConsoleColumn, ConsoleRows, SuperuserSql};
 pub use cursor::CursorSeal;
 pub use ddl::DdlError;
 pub use difference::Concerned;
-pub use directory::{Restore, Transplanted, free_bytes, is_state, transplant};
+pub use directory::{Offline, Restore, Transplanted, free_bytes, hold_alone, is_state, transplant};
 pub use engine::{Access, OpenOptions, Remote, Storage, Store};
 pub use error::StoreError;
 pub use logs::{LogEntry, LogTx, Logs};
@@ -35,6 +35,7 @@ pub use query::{After, Page, Referring, Select};
 pub use read::ReadTx;
 pub use snapshot::Snapshot;
 pub use sqlite::{
-    Disk, Examined, Raw, Refused, TableCopy, check_database, examine, put_below, raw_text,
+    Baseline, Disk, Examined, Raw, Refused, Replay, TableCopy, Tap, Tapped, check_database,
+    examine, put_below, raw_text,
 };
 pub use write::WriteTx;

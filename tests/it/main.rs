@@ -45,6 +45,7 @@ mod s3_direct;
 mod security;
 mod sessions;
 mod settings;
+mod ship;
 mod stateful;
 mod statics;
 mod storage;

@@ -28,6 +28,10 @@ impl Server {
     }
 
     pub(super) fn start_in(dir: PathBuf) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    pub(super) fn start_with(dir: PathBuf, flags: &[&str]) -> Self {
         let burrow = || {
             let mut command = Command::new(env!("CARGO_BIN_EXE_burrow"));
             command.arg("--dir").arg(dir.join("data")).arg("--json");
@@ -37,6 +41,7 @@ impl Server {
         assert!(burrow().args(upsert).output().unwrap().status.success());
         let mut process = burrow()
             .args(["serve", "--http", "127.0.0.1:0"])
+            .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -60,13 +65,24 @@ impl Server {
         guest.with_token(answer["token"].as_str().unwrap())
     }
 
-    /// Kills it, and starts another one over the same directory.
-    pub(super) fn killed(mut self) -> Self {
+    /// Kills it, and gives the directory.
+    pub(super) fn kill(mut self) -> PathBuf {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        let dir = std::mem::take(&mut self.dir);
-        drop(self);
-        Self::start_in(dir)
+        std::mem::take(&mut self.dir)
+    }
+
+    /// Ends it as a person does, and gives the directory.
+    pub(super) fn end(mut self) -> PathBuf {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        assert!(self.process.wait().unwrap().success());
+        std::mem::take(&mut self.dir)
+    }
+
+    /// Kills it, and starts another one over the same directory.
+    pub(super) fn killed(self) -> Self {
+        Self::start_in(self.kill())
     }
 
     /// Asks for a restore and waits until the server has begun anew, at the same address.

@@ -63,6 +63,14 @@ impl Fixed {
         self.0.iter().map(|(path, _)| path.join(".")).collect()
     }
 
+    /// The settings of a directory that has none, with these laid over them.
+    ///
+    /// # Errors
+    /// When they do not fit.
+    pub fn alone(&self) -> Result<Document, Error> {
+        self.over(&Document::defaults())
+    }
+
     /// `document` with these laid over it.
     pub(super) fn over(&self, document: &Document) -> Result<Document, Error> {
         if self.0.is_empty() {

@@ -23,18 +23,47 @@ pub(in crate::store) struct Hold {
     held: Mutex<Option<(Lock, State)>>,
 }
 
+/// A directory that nobody else opens as long as the value lives, and whose databases are closed.
+pub struct Offline(#[expect(dead_code, reason = "held for its life")] Lock);
+
+impl std::fmt::Debug for Offline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Offline").finish_non_exhaustive()
+    }
+}
+
+/// Holds the directory `dir`, made where it is missing, without opening anything in it: how it was left stays noted.
+///
+/// # Errors
+/// When a server holds it.
+pub fn hold_alone(dir: &Path) -> Result<Offline, StoreError> {
+    let paths = Paths::prepare(dir)?;
+    match lock(&paths, true)? {
+        Try::Held(lock) => {
+            Hold::finish_restore(dir, &paths)?;
+            Ok(Offline(lock))
+        }
+        Try::Taken(holder) => Err(StoreError::Taken { holder }),
+    }
+}
+
+/// Tries to lock the directory; who is to be `alone` waits for a command, which holds it for a moment only.
+fn lock(paths: &Paths, alone: bool) -> Result<Try, StoreError> {
+    let patience = Instant::now();
+    loop {
+        let taken = Lock::try_take(&paths.own)?;
+        if !alone || matches!(taken, Try::Held(_)) || patience.elapsed() >= COMMAND_TIME_MAX {
+            return Ok(taken);
+        }
+        std::thread::sleep(COMMAND_LOOK);
+    }
+}
+
 impl Hold {
     /// Takes the directory; where it is not to be `alone`, another process may hold it.
     pub(in crate::store) fn take(dir: &Path, alone: bool) -> Result<Self, StoreError> {
         let paths = Paths::prepare(dir)?;
-        let patience = Instant::now();
-        let mut taken = Lock::try_take(&paths.own)?;
-        // A command holds the directory for a moment only.
-        while alone && matches!(taken, Try::Taken(_)) && patience.elapsed() < COMMAND_TIME_MAX {
-            std::thread::sleep(COMMAND_LOOK);
-            taken = Lock::try_take(&paths.own)?;
-        }
-        match taken {
+        match lock(&paths, alone)? {
             Try::Held(lock) => {
                 Self::finish_restore(dir, &paths)?;
                 let (state, left) = State::open(&paths)?;

@@ -18,6 +18,7 @@ pub(super) use adopt::adopt;
 pub use adopt::free_bytes;
 pub(super) use fresh::{MIGRATIONS, SETTINGS, create, create_logs};
 pub(super) use hold::Hold;
+pub use hold::{Offline, hold_alone};
 pub(super) use lock::Lock;
 use lock::Try;
 pub(super) use migrate::migrate;

@@ -87,6 +87,32 @@ impl Restore {
         gone(fs::remove_dir_all(&self.folder))
     }
 
+    /// Puts everything of the present state but the main database into the new one, which lies in `new`: files as further
+    /// names of the same content, which never changes, the other database as a copy.
+    ///
+    /// # Errors
+    /// The disk's own.
+    pub fn keep_rest(&self, new: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(text) = name.to_str().filter(|name| is_state(name)) else {
+                continue;
+            };
+            if text.starts_with("data.db") {
+                continue;
+            }
+            let to = new.join(&name);
+            if entry.file_type()?.is_dir() {
+                link_all(&entry.path(), &to)?;
+            } else if entry.file_type()?.is_file() {
+                fs::copy(entry.path(), &to)?;
+                fs::File::open(&to)?.sync_all()?;
+            }
+        }
+        sync_dir(new)
+    }
+
     /// The new state is complete and on the disk: the next opening of the directory puts it in.
     ///
     /// # Errors
@@ -213,6 +239,27 @@ fn move_all(from: &Path, to: &Path) -> io::Result<()> {
     }
     sync_dir(from)?;
     sync_dir(to)
+}
+
+/// Gives every file below `from` a name below `to`, too; where the disk has no such thing, a copy.
+fn link_all(from: &Path, to: &Path) -> io::Result<()> {
+    let mut folders = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = folders.pop() {
+        fs::create_dir_all(&to)?;
+        for entry in fs::read_dir(&from)? {
+            let entry = entry?;
+            let target = to.join(entry.file_name());
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push((entry.path(), target));
+            } else if kind.is_file() && fs::hard_link(entry.path(), &target).is_err() {
+                fs::copy(entry.path(), &target)?;
+                fs::File::open(&target)?.sync_all()?;
+            }
+        }
+        sync_dir(&to)?;
+    }
+    Ok(())
 }
 
 /// Makes the names in a directory last.

@@ -14,10 +14,12 @@ use tokio::sync::oneshot;
 use super::checkpoint::Checkpointer;
 use super::connection::{Link, Role};
 use super::readers::{Readers, Sizes};
+use super::tap::{self, Tap};
 use super::writer::{self, Desk, Writer};
 use super::{Held, log, schema_rows};
 use crate::expr::Catalog;
 use crate::kit::limits;
+use crate::kit::time::Timestamp;
 use crate::schema::Schema;
 use crate::store::directory::{self, Hold, Left};
 use crate::store::engine::{Access, OpenOptions};
@@ -48,6 +50,8 @@ struct Inner {
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
     checkpointer: Checkpointer,
+    /// What is written to the log, where it is shipped.
+    tap: Option<Arc<Tap>>,
 }
 
 impl Database {
@@ -59,6 +63,11 @@ impl Database {
         let hold = Hold::take(&options.dir, options.access == Access::Alone)?;
         let path = hold.paths.data.clone();
         let pressure = Arc::new(AtomicBool::new(false));
+        let tap = options.tapped.then(|| {
+            let tap = Arc::new(Tap::new(options.clock.clone()));
+            tap::put_at(&hold.paths.wal, Arc::clone(&tap));
+            tap
+        });
         let role = Role::Writer {
             durable: options.durable,
         };
@@ -76,7 +85,8 @@ impl Database {
             waiting: Mutex::default(),
         });
         let (jobs, queue) = bounded(limits::WRITE_QUEUE_MAX);
-        let writer = Writer::new(link, queue.clone(), Arc::clone(&shared), options.durable)?;
+        let mut writer = Writer::new(link, queue.clone(), Arc::clone(&shared), options.durable)?;
+        writer.tap.clone_from(&tap);
         let desk = Arc::new(Desk::new(Some(writer)));
         let its_desk = Arc::clone(&desk);
         let writer = std::thread::Builder::new()
@@ -101,6 +111,7 @@ impl Database {
             writer: Mutex::new(Some(writer)),
             readers,
             checkpointer,
+            tap,
             logs,
             cursors: CursorSeal::new(&meta.cursor_key),
             epoch: meta.epoch,
@@ -278,6 +289,16 @@ impl Database {
         listener: impl Fn(&CommitGroup) + Send + Sync + 'static,
     ) {
         self.0.shared.listeners.write().push(Box::new(listener));
+    }
+
+    /// What is written to the log, where that is told.
+    pub(in crate::store) fn tap(&self) -> Option<Arc<Tap>> {
+        self.0.tap.clone()
+    }
+
+    /// The moment.
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.shared.clock.now()
     }
 
     /// Paths of the databases.

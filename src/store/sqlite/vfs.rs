@@ -1,11 +1,12 @@
 //! The layer between SQLite and the system's files, and the only unsafe code of the product: SQLite takes such a layer as
-//! C structures only. It hands every call on to the system's own layer, with two additions.
+//! C structures only. It hands every call on to the system's own layer, with three additions.
 //!
 //! - The write-ahead log gets what one commit appends in one write. SQLite writes the header and the page of each frame
 //!   apart, eight system calls for a small commit; here frames are held until the one that commits, which is marked in
 //!   its header, or until there are [`HELD_BYTES_MAX`] of them. SQLite shows frames to other connections only after the write of
 //!   that last one has succeeded, so that nobody looks for what is held; this connection's own reads, syncs and the like
 //!   write what is held first. A write that fails is told at the commit.
+//! - What has reached a log that is shipped is told to its [`Tap`].
 //! - A test may put a [`Disk`] below a directory: one that is slow, that fails, or that forgets what was never synced.
 
 #![expect(
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 use rusqlite::ffi;
 
+use super::tap::{self, Tap};
 use crate::kit::limits::WAL_HELD_BYTES_MAX as HELD_BYTES_MAX;
 
 /// Under this name SQLite knows the layer.
@@ -183,6 +185,8 @@ struct File {
     /// Frames that are held, of a write-ahead log only.
     held: Option<Box<Held>>,
     disk: Option<Box<(PathBuf, Arc<dyn Disk>)>>,
+    /// Hears of what is written, of a write-ahead log that is shipped.
+    tap: Option<Arc<Tap>>,
 }
 
 /// Frames of a write-ahead log that are not written yet, one after the other.
@@ -286,9 +290,13 @@ impl File {
             let Ok(amount) = c_int::try_from(bytes.len()) else {
                 return ffi::SQLITE_IOERR;
             };
-            methods(to).xWrite.map_or(ffi::SQLITE_IOERR, |f| {
+            let code = methods(to).xWrite.map_or(ffi::SQLITE_IOERR, |f| {
                 f(to, bytes.as_ptr().cast(), amount, at)
-            })
+            });
+            if let Some(tap) = (*this).tap.as_ref().filter(|_| code == ffi::SQLITE_OK) {
+                tap.wrote(at, bytes);
+            }
+            code
         }
     }
 
@@ -395,13 +403,16 @@ unsafe extern "C" fn open(
             return code;
         }
         let path = (!name.is_null()).then(|| path_of(name));
+        let is_log = flags & ffi::SQLITE_OPEN_WAL != 0;
+        let tap = path.as_deref().filter(|_| is_log).and_then(tap::of);
         let below = path.and_then(|path| Some(Box::new((path.clone(), disk_of(&path)?))));
         let ours = File {
             base: ffi::sqlite3_file {
                 pMethods: &raw const METHODS,
             },
-            held: (flags & ffi::SQLITE_OPEN_WAL != 0).then(Box::default),
+            held: is_log.then(Box::default),
             disk: below,
+            tap,
         };
         ptr::write(file.cast(), ours);
         code

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use super::connection::Link;
 use super::log;
 use super::schema_rows;
+use super::tap::Tap;
 use crate::expr::Catalog;
 use crate::kit::limits;
 use crate::schema::CollectionId;
@@ -88,6 +89,8 @@ pub(super) struct Writer {
     durable: bool,
     /// Members of the last group.
     last_group: usize,
+    /// Hears of writes that did not come by it.
+    pub(super) tap: Option<Arc<Tap>>,
 }
 
 impl Writer {
@@ -111,6 +114,7 @@ impl Writer {
             trimming: true,
             durable,
             last_group: 0,
+            tap: None,
         };
         writer.data_version = writer.read_data_version()?;
         Ok(writer)
@@ -315,6 +319,9 @@ impl Writer {
             Ok(version) if version == self.data_version => Ok(()),
             Ok(version) => {
                 self.data_version = version;
+                if let Some(tap) = &self.tap {
+                    tap.lose();
+                }
                 self.learn(group).inspect_err(|_| self.rollback())
             }
             Err(error) => {
