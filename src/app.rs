@@ -98,9 +98,6 @@ impl App {
         let limiter = Limiter::new(settings.clone(), store.common().cloned());
         let pool = Pool::new();
         let files = files(&config, &settings, &pool);
-        if access == Access::Alone {
-            files.sweep(&store).await?;
-        }
         let passwords = Passwords::start(config.scheme)?;
         let records = Records::new(
             store.clone(),
@@ -139,6 +136,7 @@ impl App {
         let collections = Collections::new(store.clone(), files.clone(), settings.clone())
             .written_down_in(journal(&config));
         if access == Access::Alone {
+            files.sweep(&store).await?;
             auth.remember(clock.now());
             collections.make_own(clock.now()).await?;
         }
