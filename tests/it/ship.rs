@@ -243,14 +243,23 @@ fn a_restore_that_cannot_be_done_changes_nothing_and_says_why() {
         parts.extend(files.map(|file| file.unwrap().path()));
     }
     parts.retain(|path| path.extension().is_some_and(|e| e == "log"));
+    assert!(!parts.is_empty());
+    let broken = |why: &str| {
+        for arguments in [&["--drill"][..], &["--at", "latest"]] {
+            let complaint = home.restore("data", arguments).unwrap_err();
+            assert!(complaint.contains(why), "{complaint}");
+        }
+    };
     for part in &parts {
         let bytes = std::fs::read(part).unwrap();
         std::fs::write(part, &bytes[..bytes.len() / 2]).unwrap();
     }
-    assert!(!parts.is_empty());
-    for arguments in [&["--drill"][..], &["--at", "latest"]] {
-        home.restore("data", arguments).unwrap_err();
+    broken("");
+    // And one that is missing before another.
+    for part in &parts {
+        std::fs::rename(part, part.with_file_name("0000000007.log")).unwrap();
     }
+    broken("a part of what was shipped is missing");
     assert_eq!(titles_in(&home.dir.join("data")), ["one"]);
     assert!(!home.dir.join("data/.burrow/before-restore").exists());
 }

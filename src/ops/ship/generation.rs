@@ -1,5 +1,6 @@
 //! A base and what follows it, by its names in a place.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::place::Place;
@@ -20,7 +21,7 @@ pub struct Generation {
     pub begun: Timestamp,
     folder: String,
     /// Names of its parts of the log, in order.
-    pub(super) segments: Vec<String>,
+    segments: Vec<String>,
 }
 
 impl Generation {
@@ -47,31 +48,56 @@ impl Generation {
         format!("{}{nth:010}{SEGMENT}", self.folder)
     }
 
-    /// All that are whole, the oldest first.
+    /// All that have a base, the oldest first.
     ///
     /// # Errors
     /// The place's own.
     pub async fn all(place: &Place) -> io::Result<Vec<Self>> {
-        let names = place.list("").await?;
-        let mut found: Vec<Self> = Vec::new();
-        for name in &names {
-            let Some(folder) = name.strip_suffix(BASE) else {
+        let found = Self::found(place).await?;
+        let whole = found.into_iter().filter(|(_, is_whole)| *is_whole);
+        Ok(whole.map(|(generation, _)| generation).collect())
+    }
+
+    /// All there are, the oldest first, and whether each has a base.
+    pub(super) async fn found(place: &Place) -> io::Result<Vec<(Self, bool)>> {
+        let mut found: BTreeMap<String, (Self, bool)> = BTreeMap::new();
+        for name in place.list("").await? {
+            let Some((folder, file)) = name.split_once('/') else {
                 continue;
             };
             let millis = folder.split('-').next().and_then(|text| text.parse().ok());
-            let Some(millis) = millis.filter(|_| folder.ends_with('/')) else {
+            let Some(millis) = millis else {
                 continue;
             };
-            let own = names
-                .iter()
-                .filter(|name| name.starts_with(folder) && name.ends_with(SEGMENT));
-            found.push(Self {
-                begun: Timestamp::from_millis(millis),
-                folder: folder.to_owned(),
-                segments: own.cloned().collect(),
+            let (generation, is_whole) = found.entry(folder.to_owned()).or_insert_with(|| {
+                let generation = Self {
+                    begun: Timestamp::from_millis(millis),
+                    folder: format!("{folder}/"),
+                    segments: Vec::new(),
+                };
+                (generation, false)
             });
+            if file == BASE {
+                *is_whole = true;
+            } else if file.ends_with(SEGMENT) {
+                generation.segments.push(name);
+            }
         }
-        found.sort_by_key(|generation| generation.begun);
+        let mut found: Vec<_> = found.into_values().collect();
+        found.sort_by_key(|(generation, _)| generation.begun);
         Ok(found)
+    }
+
+    /// Names of its parts of the log, none of which may be missing before another.
+    ///
+    /// # Errors
+    /// When one is.
+    pub(super) fn without_gap(&self) -> io::Result<&[String]> {
+        let mut numbered = self.segments.iter().zip(0..);
+        if numbered.all(|(name, nth)| *name == self.segment(nth)) {
+            return Ok(&self.segments);
+        }
+        let text = "a part of what was shipped is missing";
+        Err(io::Error::new(io::ErrorKind::InvalidData, text))
     }
 }

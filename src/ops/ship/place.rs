@@ -91,13 +91,20 @@ impl Place {
         }
     }
 
-    /// Removes everything whose name begins with `folder`, which is a generation's and ends with a slash.
-    pub(super) async fn remove(&self, folder: &str) -> io::Result<()> {
+    /// Removes what has the name, or everything below it where it ends with a slash.
+    pub(super) async fn remove(&self, name: &str) -> io::Result<()> {
         match self {
-            Self::Bucket(bucket) => Ok(bucket.delete_below(&format!("{PREFIX}{folder}")).await?),
+            Self::Bucket(bucket) => Ok(bucket.delete_below(&format!("{PREFIX}{name}")).await?),
             Self::Folder(root) => {
-                let path = root.join(folder);
-                blocking(move || fs::remove_dir_all(path)).await
+                let (path, is_folder) = (root.join(name), name.ends_with('/'));
+                blocking(move || {
+                    if is_folder {
+                        fs::remove_dir_all(path)
+                    } else {
+                        fs::remove_file(path)
+                    }
+                })
+                .await
             }
         }
     }

@@ -84,7 +84,7 @@ async fn make(
         Replay::of(&target, &scratch, until)
     })
     .await?;
-    for name in &generation.segments {
+    for name in generation.without_gap()? {
         let part = work.join("part");
         place.fetch(name, &part).await?;
         let goes_on;

@@ -381,9 +381,19 @@ impl Work {
         let since = self.shipping.clock.now().plus_millis(-keep);
         let place = &self.shipping.place;
         let forgotten = async {
-            let all = Generation::all(place).await?;
-            for pair in all.windows(2).filter(|pair| pair[1].begun <= since) {
-                place.remove(pair[0].folder()).await?;
+            let found = Generation::found(place).await?;
+            let begins = found.iter().filter(|(_, is_whole)| *is_whole);
+            // The last one that begins before the time that is kept is where one may go back to.
+            let needed = begins
+                .map(|(one, _)| one.begun)
+                .rfind(|begun| *begun <= since);
+            let is_old = |one: &Generation| needed.is_some_and(|needed| one.begun < needed);
+            for (old, is_whole) in found.iter().filter(|(one, _)| is_old(one)) {
+                if *is_whole {
+                    // First: without it nobody takes what is left after a crash for whole.
+                    place.remove(&old.base()).await?;
+                }
+                place.remove(old.folder()).await?;
             }
             io::Result::Ok(())
         };

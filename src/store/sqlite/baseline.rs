@@ -45,7 +45,7 @@ impl Database {
     pub(in crate::store) async fn baseline(&self) -> Result<Baseline, StoreError> {
         let tap = self.tap().ok_or(StoreError::Busy)?;
         let path = self.databases()[0].to_owned();
-        let now = self.now();
+        let clock = self.clock();
         let deadline = Duration::from_secs(WRITE_ALONE_SECS_MAX);
         // Alone: nobody has begun to write, and nobody can before this ends.
         self.write_alone(deadline, move |_| {
@@ -60,7 +60,7 @@ impl Database {
             }
             Ok::<_, StoreError>(Baseline {
                 connection,
-                at: now,
+                at: clock.now(),
                 before: tap.reopen(),
             })
         })

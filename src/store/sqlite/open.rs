@@ -18,8 +18,8 @@ use super::tap::{self, Tap};
 use super::writer::{self, Desk, Writer};
 use super::{Held, log, schema_rows};
 use crate::expr::Catalog;
+use crate::kit::clock::Clock;
 use crate::kit::limits;
-use crate::kit::time::Timestamp;
 use crate::schema::Schema;
 use crate::store::directory::{self, Hold, Left};
 use crate::store::engine::{Access, OpenOptions};
@@ -296,9 +296,9 @@ impl Database {
         self.0.tap.clone()
     }
 
-    /// The moment.
-    pub(super) fn now(&self) -> Timestamp {
-        self.0.shared.clock.now()
+    /// Source of time.
+    pub(super) fn clock(&self) -> Clock {
+        self.0.shared.clock.clone()
     }
 
     /// Paths of the databases.
