@@ -98,14 +98,11 @@ impl App {
         let limiter = Limiter::new(settings.clone(), store.common().cloned());
         let pool = Pool::new();
         let files = files(&config, &settings, &pool);
+        if access == Access::Alone {
+            files.sweep(&store).await?;
+        }
         let passwords = Passwords::start(config.scheme)?;
-        let records = Records::new(
-            store.clone(),
-            passwords.clone(),
-            Throttle::of(&store),
-            files.clone(),
-            settings.clone(),
-        );
+        let records = records(&store, &passwords, &files, &settings);
         let mailer = mailer(&config, &settings)?;
         let backups = Backups::new(
             &config.dir,
@@ -136,7 +133,6 @@ impl App {
         let collections = Collections::new(store.clone(), files.clone(), settings.clone())
             .written_down_in(journal(&config));
         if access == Access::Alone {
-            files.sweep(&store).await?;
             auth.remember(clock.now());
             collections.make_own(clock.now()).await?;
         }
@@ -177,6 +173,16 @@ impl App {
     pub fn new(services: Services) -> Self {
         Self(Arc::new(services))
     }
+}
+
+fn records(store: &Store, passwords: &Passwords, files: &Files, settings: &Settings) -> Records {
+    Records::new(
+        store.clone(),
+        passwords.clone(),
+        Throttle::of(store),
+        files.clone(),
+        settings.clone(),
+    )
 }
 
 /// Where changes of collections are written down, if they are to be.

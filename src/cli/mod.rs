@@ -13,6 +13,7 @@ mod progress;
 mod restore;
 mod run;
 mod serve;
+mod ship;
 mod storage;
 mod superuser;
 

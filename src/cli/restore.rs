@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::console::{Console, Failure};
 use super::run::small_runtime;
+use super::ship::bucket;
 use crate::app::App;
-use crate::bucket::Bucket;
 use crate::config::{Config, RestoreFlags, ShipTo};
 use crate::kit::clock::Clock;
 use crate::kit::id;
@@ -13,7 +13,6 @@ use crate::kit::json::Json;
 use crate::kit::time::Timestamp;
 use crate::ops::settings::Fixed;
 use crate::ops::ship::{Generation, Place, Recovered, recover};
-use crate::outbound::Pool;
 use crate::store::{Access, Restore, hold_alone};
 
 /// Runs the command.
@@ -44,18 +43,13 @@ async fn place_of(config: &Config) -> Result<Place, Failure> {
         ShipTo::Folder(folder) => Ok(Place::Folder(folder.clone())),
         ShipTo::S3 => {
             let (fixed, _) = Fixed::of(&config.variables).map_err(failed)?;
-            let mut bucket = fixed.alone().map_err(failed)?.backups.s3;
-            if bucket.endpoint.is_empty() {
+            let mut known = fixed.alone().map_err(failed)?.backups.s3;
+            if known.endpoint.is_empty() {
                 let app = App::open(config.clone(), Clock::system(), Access::Beside).await?;
-                bucket = app.settings.current().backups.s3.clone();
+                known = app.settings.current().backups.s3.clone();
                 app.close();
             }
-            if bucket.endpoint.is_empty() || bucket.bucket.is_empty() {
-                return Err(Failure::message(
-                    "no bucket is named: set BURROW_BACKUPS_S3_ENDPOINT, _BUCKET, _REGION, _ACCESS_KEY and _SECRET",
-                ));
-            }
-            Ok(Place::Bucket(Bucket::new(&Pool::new(), &bucket.options())))
+            bucket(&known)
         }
     }
 }
@@ -135,7 +129,10 @@ async fn put_back(
             restore.confirm().map_err(failed)?;
         }
         Err(error) => {
-            restore.revert()?;
+            // Where a server has taken the directory meanwhile, it looks after what was put in.
+            if let Ok(_held) = hold_alone(&config.dir) {
+                restore.revert()?;
+            }
             return Err(error.into());
         }
     }

@@ -8,17 +8,15 @@ use tokio::sync::oneshot;
 
 use super::console::{Console, Failure};
 use super::doors::{Bound, Doors};
-use super::{migrate, superuser};
+use super::{migrate, ship, superuser};
 use crate::app::{App, OpenError};
-use crate::bucket::Bucket;
 use crate::collections::migrations::Folder;
-use crate::config::{Common, Config, Serve, ShipTo};
+use crate::config::{Common, Config, Serve};
 use crate::http;
 use crate::kit::clock::Clock;
 use crate::kit::limits::MAIL_DRAIN_SECS_MAX;
 use crate::kit::task::Task;
-use crate::ops::ship::{Place, Shipper, Shipping};
-use crate::outbound::Pool;
+use crate::ops::ship::Shipper;
 use crate::store::{Access, Restore};
 
 /// How long open requests may go on after the signal to end.
@@ -81,7 +79,7 @@ impl Start {
             .build()
             .map_err(|error| Failure::message(format!("cannot start: {error}")))?;
         let app = runtime.block_on(open(config))?;
-        let shipper = ship(&app).inspect_err(|_| app.close())?;
+        let shipper = ship::start(&app).inspect_err(|_| app.close())?;
         let ended = runtime.block_on(async {
             if !self.without_scripts {
                 migrate::refuse_scripts(&app, &self.migrations).await?;
@@ -99,35 +97,6 @@ impl Start {
         shipper.iter().for_each(Shipper::close);
         ended
     }
-}
-
-/// Ships what is written, where that is wanted.
-fn ship(app: &App) -> Result<Option<Shipper>, Failure> {
-    let Some(ship) = &app.config.ship else {
-        return Ok(None);
-    };
-    let place = match &ship.to {
-        ShipTo::Folder(folder) => Place::Folder(folder.clone()),
-        ShipTo::S3 => {
-            let bucket = app.settings.current().backups.s3.options();
-            if bucket.endpoint.is_empty() || bucket.bucket.is_empty() {
-                return Err(Failure::message(
-                    "--ship-to s3 needs a bucket for backups in the settings (backups.s3; it need not be enabled)",
-                ));
-            }
-            // The thread has a runtime of its own, and so its own connections.
-            Place::Bucket(Bucket::new(&Pool::new(), &bucket))
-        }
-    };
-    let shipping = Shipping {
-        place,
-        keep: ship.keep,
-        scratch: app.files.spool().to_owned(),
-        clock: app.clock.clone(),
-    };
-    let shipper = Shipper::start(&app.store, shipping, &app.shipping);
-    let shipper = shipper.map_err(|error| Failure::message(format!("cannot ship: {error}")))?;
-    Ok(Some(shipper))
 }
 
 /// Opens the directory. Where a backup was put in that cannot be used, what was there before comes back.

@@ -61,7 +61,7 @@ impl Generation {
     /// All there are, the oldest first, and whether each has a base.
     pub(super) async fn found(place: &Place) -> io::Result<Vec<(Self, bool)>> {
         let mut found: BTreeMap<String, (Self, bool)> = BTreeMap::new();
-        for name in place.list("").await? {
+        for name in place.list().await? {
             let Some((folder, file)) = name.split_once('/') else {
                 continue;
             };

@@ -38,8 +38,8 @@ impl Place {
         }
     }
 
-    /// Names that begin with `prefix`, in order.
-    pub(super) async fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+    /// Names of all that is there, in order.
+    pub(super) async fn list(&self) -> io::Result<Vec<String>> {
         let mut names = match self {
             Self::Folder(root) => {
                 let root = root.clone();
@@ -49,8 +49,7 @@ impl Place {
                 let mut names = Vec::new();
                 let mut next: Option<String> = None;
                 loop {
-                    let prefix = format!("{PREFIX}{prefix}");
-                    let page = bucket.list(&prefix, next.as_deref()).await?;
+                    let page = bucket.list(PREFIX, next.as_deref()).await?;
                     let keys = page.objects.into_iter().map(|object| object.key);
                     names.extend(keys.filter_map(|key| Some(key.strip_prefix(PREFIX)?.to_owned())));
                     next = page.next;
@@ -60,7 +59,6 @@ impl Place {
                 }
             }
         };
-        names.retain(|name| name.starts_with(prefix));
         names.sort();
         Ok(names)
     }
@@ -158,6 +156,24 @@ fn below(root: &Path) -> io::Result<Vec<String>> {
         }
     }
     Ok(names)
+}
+
+/// A folder for work that goes with the value.
+pub(super) struct Scratch(pub(super) PathBuf);
+
+impl Scratch {
+    /// Makes one in `parent`.
+    pub(super) fn inside(parent: &Path) -> io::Result<Self> {
+        let folder = parent.join(format!(".{}.work", id::random(12, id::LOWER_ALNUM)));
+        fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
 }
 
 pub(super) async fn blocking<T: Send + 'static>(

@@ -2,13 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::read::GzDecoder;
 
 use super::generation::{Generation, MAGIC};
-use super::place::{Place, blocking};
-use crate::kit::id;
+use super::place::{Place, Scratch, blocking};
 use crate::kit::time::Timestamp;
 use crate::store::{Replay, check_database};
 
@@ -38,30 +37,12 @@ pub async fn recover(place: &Place, at: Option<Timestamp>, to: &Path) -> io::Res
             "nothing was shipped before that moment",
         )
     })?;
-    let work = Work::beside(to)?;
+    let work = Scratch::inside(to.parent().unwrap_or(to))?;
     let made = make(place, &generation, until, &work.0, to).await;
     if made.is_err() {
         fs::remove_file(to).ok();
     }
     made
-}
-
-/// A folder that goes with the value.
-struct Work(PathBuf);
-
-impl Work {
-    fn beside(to: &Path) -> io::Result<Self> {
-        let name = format!(".{}.work", id::random(12, id::LOWER_ALNUM));
-        let folder = to.with_file_name(name);
-        fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-    }
 }
 
 async fn make(

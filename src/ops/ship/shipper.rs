@@ -15,10 +15,9 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::generation::{Generation, MAGIC};
-use super::place::{Place, blocking};
+use super::place::{Place, Scratch, blocking};
 use crate::bucket::Source;
 use crate::kit::clock::Clock;
-use crate::kit::id;
 use crate::kit::limits::{SHIP_BEHIND_BYTES_MAX, SHIP_PART_BYTES};
 use crate::kit::time::Timestamp;
 use crate::store::{Baseline, Store, StoreError, Tap};
@@ -74,8 +73,6 @@ pub struct Progress(Arc<Mutex<State>>);
 /// How it goes.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// The moment of the newest base that is complete.
-    pub based: Option<Timestamp>,
     /// Until when everything is in the place.
     pub shipped: Option<Timestamp>,
     /// Why not everything is.
@@ -110,6 +107,7 @@ impl Shipper {
             streams: Vec::new(),
             base: None,
             settled: false,
+            base_trouble: None,
             next_try: Instant::now(),
             next_base: Instant::now(),
             next_look: Instant::now(),
@@ -153,6 +151,8 @@ struct Work {
     base: Option<tokio::task::JoinHandle<io::Result<()>>>,
     /// Whether no base is begun any more.
     settled: bool,
+    /// Why the last base was not made.
+    base_trouble: Option<String>,
     next_try: Instant,
     next_base: Instant,
     next_look: Instant,
@@ -277,7 +277,7 @@ impl Work {
             match self.send().await {
                 // Before there is a base nothing can be made of what follows it.
                 Ok(()) if self.streams.first().is_some_and(|first| first.based) => {
-                    self.told(Some(now), None);
+                    self.told(Some(now), self.base_trouble.clone());
                 }
                 Ok(()) => {}
                 Err(error) => {
@@ -335,23 +335,28 @@ impl Work {
                     self.streams.drain(..last);
                     if let Some(stream) = self.streams.first_mut() {
                         stream.based = true;
-                        self.progress.0.lock().based = Some(stream.generation.begun);
                     }
+                    self.base_trouble = None;
                     self.next_base = Instant::now() + BASE_AGE;
                 }
                 Err(error) => {
                     self.streams.pop();
                     self.next_base = Instant::now() + BASE_PAUSE;
-                    self.told(None, Some(format!("no copy could be made: {error}")));
+                    self.no_base(&error);
                 }
             }
         }
         if self.base.is_none() && !self.settled && Instant::now() >= self.next_base {
             self.next_base = Instant::now() + BASE_PAUSE;
             if let Err(error) = self.begin_base().await {
-                self.told(None, Some(format!("no copy could be begun: {error}")));
+                self.no_base(&error);
             }
         }
+    }
+
+    fn no_base(&mut self, error: &dyn std::fmt::Display) {
+        self.base_trouble = Some(format!("no copy could be made: {error}"));
+        self.told(None, self.base_trouble.clone());
     }
 
     async fn begin_base(&mut self) -> Result<(), StoreError> {
@@ -409,23 +414,18 @@ async fn put_base(
     name: String,
     scratch: PathBuf,
 ) -> io::Result<()> {
-    let work = scratch.join(format!("base-{}", id::random(12, id::LOWER_ALNUM)));
-    let folder = work.clone();
-    let made = async {
-        let packed = blocking(move || {
-            fs::create_dir_all(&folder)?;
-            let (plain, packed) = (folder.join("base.db"), folder.join("base.db.gz"));
-            baseline.copy_to(&plain).map_err(io::Error::other)?;
-            let mut out = GzEncoder::new(File::create_new(&packed)?, Compression::fast());
-            io::copy(&mut BufReader::new(File::open(&plain)?), &mut out)?;
-            out.finish()?;
-            fs::remove_file(plain)?;
-            Ok(packed)
-        })
-        .await?;
-        place.put(&name, &Source::file(packed)?).await
-    };
-    let made = made.await;
-    fs::remove_dir_all(&work).ok();
-    made
+    // Gone with this task, also when it is aborted: what still writes there finds no folder.
+    let work = Scratch::inside(&scratch)?;
+    let folder = work.0.clone();
+    let packed = blocking(move || {
+        let (plain, packed) = (folder.join("base.db"), folder.join("base.db.gz"));
+        baseline.copy_to(&plain).map_err(io::Error::other)?;
+        let mut out = GzEncoder::new(File::create_new(&packed)?, Compression::fast());
+        io::copy(&mut BufReader::new(File::open(&plain)?), &mut out)?;
+        out.finish()?;
+        fs::remove_file(plain)?;
+        Ok(packed)
+    })
+    .await?;
+    place.put(&name, &Source::file(packed)?).await
 }

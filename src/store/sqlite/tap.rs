@@ -89,13 +89,15 @@ impl Tap {
         state.bytes.extend_from_slice(bytes);
     }
 
-    /// Takes away what came since the last time.
+    /// Takes away what came since the last time. Once it has said that some is lost it is closed.
     #[must_use]
     pub fn take(&self) -> Tapped {
         let mut state = self.state.lock();
+        let lost = std::mem::take(&mut state.lost);
+        state.on &= !lost;
         Tapped {
             bytes: std::mem::take(&mut state.bytes),
-            lost: state.lost,
+            lost,
         }
     }
 }

@@ -300,6 +300,31 @@ impl File {
         }
     }
 
+    /// Makes what was written last.
+    ///
+    /// # Safety
+    /// `this` is open.
+    unsafe fn sync_real(this: *mut Self, flags: c_int) -> c_int {
+        // SAFETY: the caller's.
+        unsafe {
+            let file = real(this.cast());
+            if let Some(below) = &(*this).disk {
+                let raw = Raw {
+                    path: &below.0,
+                    real: file,
+                };
+                // The test's disk is the one that has to remember: the real one need not be waited for.
+                return below
+                    .1
+                    .sync(&raw)
+                    .map_or_else(Refused::code, |()| ffi::SQLITE_OK);
+            }
+            methods(file)
+                .xSync
+                .map_or(ffi::SQLITE_IOERR, |f| f(file, flags))
+        }
+    }
+
     /// Writes what is held.
     ///
     /// # Safety
@@ -520,19 +545,13 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
             ffi::SQLITE_OK => {}
             code => return code,
         }
-        if let Some(below) = &(*this).disk {
-            let raw = Raw {
-                path: &below.0,
-                real: real(file),
-            };
-            // The test's disk is the one that has to remember: the real one need not be waited for.
-            return below
-                .1
-                .sync(&raw)
-                .map_or_else(Refused::code, |()| ffi::SQLITE_OK);
+        let code = File::sync_real(this, flags);
+        if let Some(tap) = (*this).tap.as_ref().filter(|_| code != ffi::SQLITE_OK) {
+            // SQLite takes back what was told already.
+            tap.lose();
         }
+        code
     }
-    hand_on!(file, ffi::SQLITE_IOERR, xSync, flags)
 }
 
 unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, size: *mut i64) -> c_int {
