@@ -7,13 +7,11 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::Database;
+use super::replay::PAGE;
 use super::tap::Tapped;
 use crate::kit::limits::WRITE_ALONE_SECS_MAX;
 use crate::kit::time::Timestamp;
 use crate::store::StoreError;
-
-/// The only size of pages that is shipped: SQLite's own choice, and PocketBase's.
-const PAGE: i64 = 4096;
 
 /// The state that shipped writes follow.
 #[derive(Debug)]
@@ -52,8 +50,8 @@ impl Database {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(path, flags)?;
             connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_master")?;
-            let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-            if page != PAGE {
+            let page: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+            if u64::from(page) != PAGE {
                 return Err(StoreError::Directory(format!(
                     "the database has pages of {page} bytes; only those of {PAGE} can be shipped (PRAGMA page_size and VACUUM change it)"
                 )));

@@ -13,6 +13,8 @@ pub(super) mod log;
 mod open;
 mod readers;
 mod replay;
+#[cfg(test)]
+mod rig;
 mod row;
 mod schema_rows;
 mod snapshot;

@@ -10,7 +10,8 @@ use crate::kit::time::Timestamp;
 
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
-const PAGE: u64 = 4096;
+/// The only size of pages that is shipped: SQLite's own choice, and PocketBase's.
+pub(super) const PAGE: u64 = 4096;
 const FRAME: u64 = FRAME_HEADER + PAGE;
 
 /// A copy of a database under way to a later moment.
@@ -209,96 +210,24 @@ fn unfit() -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::path::PathBuf;
     use std::sync::Arc;
     use std::time::Duration;
 
-    use rusqlite::{Connection, OpenFlags};
-
+    use super::super::rig::{Home, Rows, checkpoint, whole_rows, write};
     use super::super::tap::{self, Tap};
-    use super::super::vfs;
     use super::*;
     use crate::kit::clock::Clock;
-    use crate::kit::id;
-
-    struct Home(PathBuf);
-
-    impl Drop for Home {
-        fn drop(&mut self) {
-            drop(std::fs::remove_dir_all(&self.0));
-        }
-    }
-
-    type Rows = BTreeMap<i64, String>;
-
-    fn open(path: &Path) -> Connection {
-        let flags = OpenFlags::default();
-        let connection =
-            Connection::open_with_flags_and_vfs(path, flags, vfs::name().unwrap()).unwrap();
-        connection
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = NORMAL;
-                 PRAGMA cache_size = 8; CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY, v TEXT)",
-            )
-            .unwrap();
-        connection
-    }
-
-    fn rows(path: &Path) -> Rows {
-        let connection = Connection::open(path).unwrap();
-        let check = "PRAGMA integrity_check";
-        let said: String = connection.query_row(check, [], |row| row.get(0)).unwrap();
-        assert_eq!(said, "ok");
-        let mut all = connection.prepare("SELECT n, v FROM t").unwrap();
-        let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
-        rows.unwrap().collect::<Result<_, _>>().unwrap()
-    }
-
-    /// One transaction, larger than the cache, with parts that are taken back.
-    fn write(connection: &mut Connection, rows: &Rows) -> Option<Rows> {
-        let mut draft = rows.clone();
-        let tx = connection.transaction().unwrap();
-        for part in 0..3 {
-            let kept = id::below(3) > 0;
-            tx.execute_batch("SAVEPOINT part").unwrap();
-            let mut after = draft.clone();
-            for _ in 0..30 {
-                let (key, text) = (i64::from(id::below(300)), id::random(900, id::ALNUM));
-                let text = format!("{part}-{text}");
-                tx.execute("INSERT OR REPLACE INTO t VALUES (?, ?)", (key, &text))
-                    .unwrap();
-                after.insert(key, text);
-            }
-            if kept {
-                draft = after;
-            } else {
-                tx.execute_batch("ROLLBACK TO part").unwrap();
-            }
-            tx.execute_batch("RELEASE part").unwrap();
-        }
-        if id::below(4) == 0 {
-            tx.rollback().unwrap();
-            return None;
-        }
-        tx.commit().unwrap();
-        Some(draft)
-    }
 
     #[test]
     fn every_moment_comes_back_whatever_was_taken_back_between() {
-        let home = std::env::temp_dir().join(format!("burrow-replay-{}", id::record_id()));
-        std::fs::create_dir(&home).unwrap();
-        let home = Home(home);
+        let home = Home::new();
         let (live, base) = (home.0.join("a.db"), home.0.join("base.db"));
         let clock = Clock::manual(Timestamp::from_millis(1_000));
         let tap = Arc::new(Tap::new(clock.clone()));
         tap::put_at(&home.0.join("a.db-wal"), Arc::clone(&tap));
-        let mut connection = open(&live);
-        let mut model = write(&mut connection, &Rows::new()).unwrap_or_default();
-        connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .unwrap();
+        let mut connection = home.open();
+        let mut model = write(&mut connection, &Rows::new());
+        checkpoint(&connection, "TRUNCATE");
         std::fs::copy(&live, &base).unwrap();
         assert!(tap.take().bytes.is_empty());
         drop(tap.reopen());
@@ -307,14 +236,13 @@ mod tests {
         let mut shipped = Vec::new();
         for round in 0..40 {
             clock.advance(Duration::from_millis(10));
-            if let Some(after) = write(&mut connection, &model) {
-                model = after;
-            }
+            model = write(&mut connection, &model);
             moments.push((clock.now(), model.clone()));
             if round % 7 == 6 {
-                let mode = ["PASSIVE", "RESTART", "TRUNCATE"][round / 7 % 3];
-                let checkpoint = format!("PRAGMA wal_checkpoint({mode})");
-                connection.query_row(&checkpoint, [], |_| Ok(())).unwrap();
+                checkpoint(
+                    &connection,
+                    ["PASSIVE", "RESTART", "TRUNCATE"][round / 7 % 3],
+                );
             }
             let tapped = tap.take();
             assert!(!tapped.lost);
@@ -331,15 +259,13 @@ mod tests {
                 }
             }
             replay.finish().unwrap();
-            assert!(rows(&copy) == expected, "at {at}");
+            assert!(whole_rows(&copy) == expected, "at {at}");
         }
     }
 
     #[test]
     fn what_is_no_log_is_refused() {
-        let home = std::env::temp_dir().join(format!("burrow-replay-{}", id::record_id()));
-        std::fs::create_dir(&home).unwrap();
-        let home = Home(home);
+        let home = Home::new();
         let database = home.0.join("a.db");
         std::fs::write(&database, "").unwrap();
         for bad in [

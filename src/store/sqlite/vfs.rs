@@ -617,40 +617,10 @@ unsafe extern "C" fn shm_unmap(file: *mut ffi::sqlite3_file, delete: c_int) -> c
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
-    use rusqlite::{Connection, OpenFlags};
+    use rusqlite::Connection;
 
+    use super::super::rig::{Home, Rows, check, checkpoint, rows, write};
     use super::*;
-    use crate::kit::id;
-
-    struct Home(PathBuf);
-
-    impl Home {
-        fn new() -> Self {
-            let home = std::env::temp_dir().join(format!("burrow-vfs-{}", id::record_id()));
-            std::fs::create_dir(&home).unwrap();
-            Self(home)
-        }
-
-        fn open(&self) -> Connection {
-            let flags = OpenFlags::default();
-            let connection =
-                Connection::open_with_flags_and_vfs(self.0.join("a.db"), flags, name().unwrap());
-            let connection = connection.unwrap();
-            connection
-                .execute_batch(
-                    "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = NORMAL;
-                     PRAGMA cache_size = 8; CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY, v TEXT)",
-                )
-                .unwrap();
-            connection
-        }
-    }
-
-    impl Drop for Home {
-        fn drop(&mut self) {
-            drop(std::fs::remove_dir_all(&self.0));
-        }
-    }
 
     /// Counts writes to the log, and fails them when told to.
     #[derive(Default)]
@@ -727,48 +697,16 @@ mod tests {
     fn transactions_larger_than_the_cache_with_parts_taken_back_are_what_they_should_be() {
         let home = Home::new();
         let (mut connection, reader) = (home.open(), home.open());
-        let mut model = std::collections::BTreeMap::new();
+        let mut model = Rows::new();
         for round in 0..40 {
-            let keeps = id::below(4) > 0;
-            let mut draft = model.clone();
-            let tx = connection.transaction().unwrap();
-            for part in 0..3 {
-                let kept_part = id::below(3) > 0;
-                tx.execute_batch("SAVEPOINT part").unwrap();
-                let mut after = draft.clone();
-                for _ in 0..30 {
-                    let (key, text) = (i64::from(id::below(400)), id::random(900, id::ALNUM));
-                    let text = format!("{round}-{part}-{text}");
-                    tx.execute("INSERT OR REPLACE INTO t VALUES (?, ?)", (key, &text))
-                        .unwrap();
-                    after.insert(key, text);
-                }
-                if kept_part {
-                    draft = after;
-                } else {
-                    tx.execute_batch("ROLLBACK TO part").unwrap();
-                }
-                tx.execute_batch("RELEASE part").unwrap();
-            }
-            if keeps {
-                tx.commit().unwrap();
-                model = draft;
-            } else {
-                tx.rollback().unwrap();
-            }
+            model = write(&mut connection, &model);
             if round % 10 == 9 {
-                let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-                reader.query_row(checkpoint, [], |_| Ok(())).unwrap();
+                checkpoint(&reader, "TRUNCATE");
             }
             for one in [&connection, &reader] {
-                let mut all = one.prepare("SELECT n, v FROM t").unwrap();
-                let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
-                let rows: Result<_, _> = rows.unwrap().collect();
-                assert_eq!(model, rows.unwrap());
+                assert_eq!(model, rows(one));
             }
         }
-        let check = "PRAGMA integrity_check";
-        let said: String = reader.query_row(check, [], |row| row.get(0)).unwrap();
-        assert_eq!(said, "ok");
+        check(&reader);
     }
 }

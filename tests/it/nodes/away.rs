@@ -22,6 +22,17 @@ fn on(address: &str, files: &Folder) -> TestApp {
     t
 }
 
+/// A PostgreSQL, a replica of it, and the address of a database on whichever of them takes writes.
+fn pair() -> (Cluster, Cluster, String) {
+    let first = Cluster::start();
+    let database = first.database("template0");
+    let name = database.rsplit_once('/').unwrap().1;
+    let second = first.replica();
+    let (one, two) = (first.port(), second.port());
+    let both = format!("postgres://burrow@127.0.0.1:{one},127.0.0.1:{two}/{name}");
+    (first, second, both)
+}
+
 #[test]
 fn while_the_database_is_away_everybody_is_told_so_and_afterwards_served() {
     let cluster = Cluster::start();
@@ -122,17 +133,9 @@ fn whoever_holds_a_table_is_waited_for_in_bounds() {
 
 #[test]
 fn the_servers_follow_the_database_to_a_replica_that_takes_over() {
-    let first = Cluster::start();
-    let files = Folder::new();
-    let database = first.database("template0");
-    let name = database.rsplit_once('/').unwrap().1;
-    let second = first.replica();
-    let both = format!(
-        "postgres://burrow@127.0.0.1:{},127.0.0.1:{}/{name}",
-        first.port(),
-        second.port()
-    );
-    let a = on(&both, &files);
+    let (first, second, database) = pair();
+    let (files, name) = (Folder::new(), database.rsplit_once('/').unwrap().1);
+    let a = on(&database, &files);
     let b = a.beside();
     let sue = a.superuser();
     let there = b.guest().with_token(sue.token());
@@ -158,17 +161,9 @@ fn the_servers_follow_the_database_to_a_replica_that_takes_over() {
 
 #[test]
 fn commits_that_a_failover_loses_are_not_believed_any_more() {
-    let first = Cluster::start();
-    let files = Folder::new();
-    let database = first.database("template0");
-    let name = database.rsplit_once('/').unwrap().1;
-    let second = first.replica();
-    let both = format!(
-        "postgres://burrow@127.0.0.1:{},127.0.0.1:{}/{name}",
-        first.port(),
-        second.port()
-    );
-    let a = on(&both, &files);
+    let (first, second, database) = pair();
+    let (files, name) = (Folder::new(), database.rsplit_once('/').unwrap().1);
+    let a = on(&database, &files);
     let sue = a.superuser();
     create(&sue, "posts", &json!({"title": "kept"}));
     let kept = "SELECT 1 / count(*) FROM posts WHERE title = 'kept'";
