@@ -20,7 +20,7 @@ use crate::ops::{self, Backups, Limiter, Logs, Metrics, Settings};
 use crate::outbound::{Outbound, Pool};
 use crate::realtime::Hub;
 use crate::records::Records;
-use crate::store::{Access, OpenOptions, Remote, Storage, Store, StoreError};
+use crate::store::{Access, OpenOptions, Remote, Storage, Store, StoreError, moved_to};
 
 /// All services. Cheap to clone: one reference count.
 #[derive(Clone, Debug)]
@@ -252,10 +252,16 @@ fn remote(config: &Config) -> Result<Option<Remote>, StoreError> {
     }))
 }
 
-/// Its address.
-fn database(config: &Config) -> Result<Option<Secret<String>>, StoreError> {
-    let Some(file) = &config.database_file else {
+/// Its address: what the flags say, else where the data of the directory has gone to.
+///
+/// # Errors
+/// When a file that says so cannot be read.
+pub fn database(config: &Config) -> Result<Option<Secret<String>>, StoreError> {
+    if config.database.is_some() {
         return Ok(config.database.clone());
+    }
+    let Some(file) = &config.database_file else {
+        return moved_to(&config.dir);
     };
     let text = std::fs::read_to_string(file).map_err(|error| {
         StoreError::Directory(format!("cannot read {}: {error}", file.display()))

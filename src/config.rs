@@ -179,10 +179,43 @@ pub enum Command {
     Storage(StorageCommand),
     /// Put the database back as it was at a moment, of what was shipped
     Restore(RestoreFlags),
+    /// Move the data to PostgreSQL while the server goes on, or back
+    Graduate(GraduateFlags),
     /// Check the data directory and the configuration, and say what to do
     Doctor,
     /// Ask a running server whether it is well
     Health(Health),
+}
+
+/// `graduate`
+#[derive(Args, Clone, Debug)]
+pub struct GraduateFlags {
+    /// Address of an empty PostgreSQL database, or of one that an interrupted move was to
+    #[arg(
+        long,
+        env = "BURROW_GRADUATE_TO",
+        hide_env_values = true,
+        value_name = "URL",
+        required_unless_present_any = ["to_file", "back"]
+    )]
+    pub to: Option<String>,
+    /// Read that address from this file
+    #[arg(
+        long = "to-file",
+        env = "BURROW_GRADUATE_TO_FILE",
+        value_name = "FILE",
+        conflicts_with = "to"
+    )]
+    pub to_file: Option<PathBuf>,
+    /// Bring the data back into the data directory; no server may run meanwhile
+    #[arg(long, conflicts_with_all = ["to", "to_file", "anew"])]
+    pub back: bool,
+    /// Forget what an interrupted move has left in the database
+    #[arg(long)]
+    pub anew: bool,
+    /// Leave out the view collections whose SQL the other engine does not take
+    #[arg(long = "without-views")]
+    pub without_views: bool,
 }
 
 /// `restore`

@@ -6,6 +6,7 @@ mod console;
 mod doctor;
 mod doors;
 mod export;
+mod graduate;
 mod health;
 mod import;
 mod migrate;

@@ -122,22 +122,27 @@ async fn put_back(
         }
     };
     drop(held);
-    // The next opening puts it in; a state that cannot be used goes again.
+    put_in(config).await?;
+    tell(console, "Restored", &recovered);
+    Ok(())
+}
+
+/// Opens the directory, which puts in what was made ready; a state that cannot be used goes again.
+pub(super) async fn put_in(config: Config) -> Result<(), Failure> {
+    let restore = Restore::of(&config.dir);
     match App::open(config.clone(), Clock::system(), Access::Alone).await {
         Ok(app) => {
             app.close();
-            restore.confirm().map_err(failed)?;
+            restore.confirm().map_err(failed)
         }
         Err(error) => {
             // Where a server has taken the directory meanwhile, it looks after what was put in.
             if let Ok(_held) = hold_alone(&config.dir) {
                 restore.revert()?;
             }
-            return Err(error.into());
+            Err(error.into())
         }
     }
-    tell(console, "Restored", &recovered);
-    Ok(())
 }
 
 async fn lay_out(

@@ -6,7 +6,9 @@ use clap::CommandFactory;
 use tracing::level_filters::LevelFilter;
 
 use super::console::{Console, Failure};
-use super::{doctor, export, health, import, migrate, restore, serve, storage, superuser};
+use super::{
+    doctor, export, graduate, health, import, migrate, restore, serve, storage, superuser,
+};
 use crate::app::{App, OpenError};
 use crate::config::{Arguments, Command, Common, Config, LogFormat, LogLevel};
 use crate::kit::clock::Clock;
@@ -35,6 +37,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Migrate(flags) => migrate::migrate(console, &common, config, flags),
         Command::Doctor => doctor::doctor(console, &common, &config),
         Command::Health(flags) => health::health(console, &flags),
+        Command::Graduate(flags) => graduate::graduate(console, &config, &flags),
         Command::Restore(flags) => restore::restore(console, config, &flags),
         Command::Storage(command) => storage::storage(console, config, &command),
         Command::Superuser(command) => superuser::superuser(console, config, command),

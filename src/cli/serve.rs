@@ -17,7 +17,7 @@ use crate::kit::clock::Clock;
 use crate::kit::limits::MAIL_DRAIN_SECS_MAX;
 use crate::kit::task::Task;
 use crate::ops::ship::Shipper;
-use crate::store::{Access, Restore};
+use crate::store::{Access, Restore, moved_to};
 
 /// How long open requests may go on after the signal to end.
 const GRACE: Duration = Duration::from_secs(1);
@@ -59,7 +59,8 @@ pub(super) fn serve(
 enum Ended {
     /// Somebody said so.
     Stop,
-    /// Another state of the directory is ready to be put in; clients will come back to these addresses.
+    /// Another state of the directory is ready to be put in, or its data has gone to PostgreSQL; clients will come back to
+    /// these addresses.
     Restart(Bound),
 }
 
@@ -122,11 +123,13 @@ async fn listen(console: Console, app: &App, doors: &Doors) -> Result<Ended, Fai
     let open = doors.open(&app.config.dir).await?;
     let (url, at) = (open.url, open.at);
     let (asked, hub, backups) = (signal()?, app.hub.clone(), app.backups.clone());
+    let gone = gone_to_postgres(app.clone());
     let (tell, mut told) = oneshot::channel();
     let stop = async move {
         let ended = tokio::select! {
             () = asked => Ended::Stop,
             () = backups.restart_wanted() => Ended::Restart(at),
+            () = gone => Ended::Restart(at),
         };
         // Event streams never end by themselves: without this each would use up the whole grace.
         hub.shutdown();
@@ -200,6 +203,21 @@ async fn look_for_neighbours(app: App) {
     loop {
         tick.tick().await;
         app.store.notice_neighbours();
+    }
+}
+
+/// Resolves when the data of the directory has gone to PostgreSQL, where the server goes on.
+async fn gone_to_postgres(app: App) {
+    let mut tick = tokio::time::interval(NEIGHBOUR_LOOK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    if !app.store.is_embedded() {
+        return std::future::pending().await;
+    }
+    loop {
+        tick.tick().await;
+        if matches!(moved_to(&app.config.dir), Ok(Some(_))) {
+            return;
+        }
     }
 }
 

@@ -15,6 +15,11 @@ pub(super) fn start(app: &App) -> Result<Option<Shipper>, Failure> {
     let Some(ship) = &app.config.ship else {
         return Ok(None);
     };
+    let has_gone = app.config.database.is_none() && app.config.database_file.is_none();
+    if has_gone && !app.store.is_embedded() {
+        tracing::warn!("--ship-to ships nothing: the data is in PostgreSQL, which has its own way");
+        return Ok(None);
+    }
     let place = match &ship.to {
         ShipTo::Folder(folder) => Place::Folder(outside(folder, &app.config.dir)?.to_owned()),
         ShipTo::S3 => bucket(&app.settings.current().backups.s3)?,

@@ -9,6 +9,7 @@ mod difference;
 mod directory;
 mod engine;
 mod error;
+mod graduate;
 mod job;
 mod logs;
 mod postgres;
@@ -26,9 +27,12 @@ pub use console::{ConsoleColumn, ConsoleRows, SuperuserSql};
 pub use cursor::CursorSeal;
 pub use ddl::DdlError;
 pub use difference::Concerned;
-pub use directory::{Offline, Restore, Transplanted, free_bytes, hold_alone, is_state, transplant};
+pub use directory::{
+    Offline, Restore, Transplanted, free_bytes, hold_alone, is_state, moved_to, transplant,
+};
 pub use engine::{Access, OpenOptions, Remote, Storage, Store};
 pub use error::StoreError;
+pub use graduate::{Graduated, Moved, Step, Sum, back, graduate, is_ours};
 pub use logs::{LogEntry, LogTx, Logs};
 pub use postgres::{Common, Counted, Note};
 pub use query::{After, Page, Referring, Select};

@@ -27,6 +27,7 @@ mod explain;
 mod faults;
 mod files;
 mod fuzzing;
+mod graduate;
 mod http;
 mod https;
 mod logs;

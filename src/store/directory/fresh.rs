@@ -9,7 +9,8 @@ use crate::schema::StoredCollection;
 use crate::schema::system;
 use crate::store::StoreError;
 
-const DATA_TABLES: &str = "\
+/// The tables that every directory has.
+pub(in crate::store) const BASE_TABLES: &str = "\
 CREATE TABLE `_migrations` (file VARCHAR(255) PRIMARY KEY NOT NULL, applied INTEGER NOT NULL);
 CREATE TABLE `_params` (
   `id`      TEXT PRIMARY KEY DEFAULT ('r'||lower(hex(randomblob(7)))) NOT NULL,
@@ -34,6 +35,10 @@ CREATE TABLE `_collections` (
   `updated`    TEXT DEFAULT (strftime('%Y-%m-%d %H:%M:%fZ')) NOT NULL
 );
 CREATE INDEX idx__collections_type on `_collections` (`type`);
+";
+
+/// Those of the collections that every directory begins with.
+const FIRST_COLLECTIONS: &str = "\
 CREATE TABLE `_mfas` (`collectionRef` TEXT DEFAULT '' NOT NULL, `created` TEXT DEFAULT '' NOT NULL, `id` TEXT PRIMARY KEY DEFAULT ('r'||lower(hex(randomblob(7)))) NOT NULL, `method` TEXT DEFAULT '' NOT NULL, `recordRef` TEXT DEFAULT '' NOT NULL, `updated` TEXT DEFAULT '' NOT NULL);
 CREATE INDEX `idx_mfas_collectionRef_recordRef` ON `_mfas` (
   `collectionRef`,
@@ -99,7 +104,8 @@ pub(in crate::store) const SETTINGS: &str = r##"{"superuserIPs":[],"smtp":{"enab
 
 /// Makes the tables of the main database and their first rows. Runs inside a write transaction.
 pub(in crate::store) fn create(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    connection.execute_batch(DATA_TABLES)?;
+    connection.execute_batch(BASE_TABLES)?;
+    connection.execute_batch(FIRST_COLLECTIONS)?;
     let mut statement =
         connection.prepare("INSERT INTO _migrations (file, applied) VALUES (?, ?)")?;
     let micros = now.as_millis().saturating_mul(1_000);

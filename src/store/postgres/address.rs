@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_native_certs::load_native_certs;
-use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
@@ -88,6 +88,24 @@ impl Address {
             tls: connector(verify, options.roots).map_err(wrong)?,
             pooled: false,
         })
+    }
+
+    /// Where it is, without who asks.
+    pub(super) fn place(&self) -> String {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let hosts: Vec<String> = hosts.collect();
+        let ports: Vec<String> = self.config.get_ports().iter().map(u16::to_string).collect();
+        let name = self.config.get_dbname().or(self.config.get_user());
+        format!(
+            "{}:{}/{}",
+            hosts.join(","),
+            ports.join(","),
+            name.unwrap_or("")
+        )
     }
 
     /// The same, of a pooler: nothing that is said in one transaction holds in the next.

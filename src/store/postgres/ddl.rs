@@ -190,6 +190,14 @@ pub(in crate::store) fn drop_table(
     )
 }
 
+/// Makes all indexes of a collection.
+pub(super) fn create_all_indexes(
+    session: &Session,
+    collection: &Collection,
+) -> Result<(), DdlError> {
+    create_indexes(session, collection, &HashSet::new())
+}
+
 fn create_indexes(
     session: &Session,
     collection: &Collection,

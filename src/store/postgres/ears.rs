@@ -23,7 +23,7 @@ pub(super) const POSTS: &str = "burrow_posts";
 /// What a node says to hear itself.
 const HELLO: &str = "?";
 /// The lock of servers: shared by those whose files all of them reach, else of one alone.
-const SERVING: i64 = 0x4275_7272_6f77_0003;
+pub(super) const SERVING: i64 = 0x4275_7272_6f77_0003;
 /// How often this node looks for what others wrote when nobody tells it.
 const LOOK: Duration = Duration::from_millis(limits::DATABASE_LOOK_MILLIS);
 

@@ -21,7 +21,7 @@ const OPENING: i64 = 0x4275_7272_6f77_0002;
 /// Oldest version that will do, as the server counts them.
 const VERSION_MIN: u32 = 150_000;
 
-const TABLES: &str = "\
+pub(super) const TABLES: &str = "\
 CREATE TABLE _migrations (file text COLLATE \"C\" PRIMARY KEY, applied bigint NOT NULL);
 CREATE TABLE _params (
   id text COLLATE \"C\" PRIMARY KEY,
@@ -86,7 +86,7 @@ pub(super) fn prepare(address: &Address, now: Timestamp) -> Result<(Meta, Schema
     }
 }
 
-fn check_server(session: &Session) -> Result<(), StoreError> {
+pub(super) fn check_server(session: &Session) -> Result<(), StoreError> {
     let rows = session.simple(
         "SELECT current_setting('server_version_num'), current_setting('server_version'), \
          current_setting('server_encoding'), pg_is_in_recovery()::text, current_schema()",
@@ -121,29 +121,50 @@ fn check_server(session: &Session) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn tables(session: &Session, now: Timestamp) -> Result<(Meta, Schema), StoreError> {
-    let foreign = session.simple(
-        "SELECT c.relname FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace \
+/// A table or view of the database, ours rather than somebody else's, and whether it is a view.
+pub(super) fn any_table(session: &Session) -> Result<Option<(String, bool)>, StoreError> {
+    let found = session.simple(
+        "SELECT c.relname, c.relkind FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace \
          AND c.relkind IN ('r', 'p', 'v', 'm') \
          AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') \
          ORDER BY c.relname <> '_collections', c.oid LIMIT 1",
     )?;
-    let first = foreign
-        .into_iter()
-        .next()
-        .and_then(|row| row.into_iter().next()?);
-    let fresh = match first.as_deref() {
+    Ok(found.into_iter().next().and_then(|row| {
+        let mut cells = row.into_iter();
+        let name = cells.next()??;
+        let kind = cells.next()??;
+        Some((name, kind == "v"))
+    }))
+}
+
+/// The name of [`any_table`].
+pub(super) fn first_table(session: &Session) -> Result<Option<String>, StoreError> {
+    Ok(any_table(session)?.map(|(name, _)| name))
+}
+
+/// The database is somebody else's, who has a table of this name.
+pub(super) fn foreign(name: &str) -> StoreError {
+    StoreError::Directory(format!(
+        "the database holds tables that are not Burrow's ({name}): give it a database, or a schema, of its own"
+    ))
+}
+
+fn tables(session: &Session, now: Timestamp) -> Result<(Meta, Schema), StoreError> {
+    let fresh = match first_table(session)?.as_deref() {
         None => true,
         Some("_collections") => false,
-        Some(other) => {
-            return Err(StoreError::Directory(format!(
-                "the database holds tables that are not Burrow's ({other}): give it a database, or a schema, of its own"
-            )));
-        }
+        Some(other) => return Err(foreign(other)),
     };
     prepare_functions(session)?;
     session.batch(log::CREATE_TABLES)?;
     session.batch(common::CREATE_TABLES)?;
+    if log::meta(session, log::MOVING)?.is_some() {
+        return Err(StoreError::Directory(
+            "the data of this database is on its way (burrow graduate): run the same command again to finish it, or give \
+             another database"
+                .to_owned(),
+        ));
+    }
     if fresh {
         create(session, now)?;
     }
@@ -153,7 +174,7 @@ fn tables(session: &Session, now: Timestamp) -> Result<(Meta, Schema), StoreErro
 }
 
 /// Makes our functions, unless those that are there are these.
-fn prepare_functions(session: &Session) -> Result<(), StoreError> {
+pub(super) fn prepare_functions(session: &Session) -> Result<(), StoreError> {
     let wanted: String = Sha256::digest(FUNCTIONS)
         .iter()
         .take(16)

@@ -31,6 +31,9 @@ CREATE TABLE IF NOT EXISTS _burrow_meta (
 /// Version of what we add to a database; one of a higher version is not opened.
 const FORMAT: u64 = 1;
 
+/// How far data that is on its way has come, in `_burrow_meta`; nothing where the database is whole.
+pub(super) const MOVING: &str = "moving";
+
 /// What the log of a database is.
 #[derive(Clone, Debug)]
 pub(super) struct Meta {
@@ -76,6 +79,13 @@ pub(super) fn prepare(session: &Session) -> Result<Meta, StoreError> {
         cursor_key,
         last: last_position(session)?,
     })
+}
+
+/// Says what the log is, in a database that was made for data which has one already.
+pub(super) fn begin_as(session: &Session, epoch: u64, key: &[u8; 32]) -> Result<(), StoreError> {
+    set_meta(session, "format", &FORMAT.to_string())?;
+    set_meta(session, "cursor_key", &to_hex(key))?;
+    set_meta(session, "epoch", &epoch.to_string())
 }
 
 fn to_hex(bytes: &[u8]) -> String {

@@ -12,6 +12,7 @@ mod fresh;
 pub(super) mod log;
 mod logs;
 mod looks;
+pub(super) mod moving;
 mod readers;
 mod schema_rows;
 mod session;

@@ -8,8 +8,9 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::future::{join, join3};
-use futures_util::{FutureExt, TryStreamExt};
+use futures_util::{FutureExt, SinkExt, TryStreamExt};
 use tokio::runtime::{Handle, Runtime, RuntimeFlavor};
 use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client, Row, SimpleQueryMessage, Statement};
@@ -461,6 +462,47 @@ impl Session {
             statement.ask(client, Vec::new()).await
         });
         Ok(usize::try_from(done?.1).unwrap_or(usize::MAX))
+    }
+
+    /// Sends `lines` to a COPY from its client.
+    pub(super) fn copy_in(&self, text: &str, lines: Vec<u8>) -> Result<(), StoreError> {
+        let mut live = self.live.borrow_mut();
+        let Live { driver, client, .. } = &mut *live;
+        let copied: Result<u64, Failure> = drive(self.runtime()?, driver, async {
+            let mut sink = pin!(client.copy_in::<_, Bytes>(text).await?);
+            sink.send(Bytes::from(lines)).await?;
+            sink.finish().await
+        });
+        Ok(copied.map(drop)?)
+    }
+
+    /// Gives each line, without its end, of a COPY to its client to `each`.
+    pub(super) fn copy_out(
+        &self,
+        text: &str,
+        each: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<(), StoreError> {
+        let mut live = self.live.borrow_mut();
+        let Live { driver, client, .. } = &mut *live;
+        let copied: Result<(), Failure> = drive(self.runtime()?, driver, async {
+            let mut parts = pin!(client.copy_out(text).await?);
+            let mut rest = Vec::new();
+            while let Some(part) = parts.try_next().await? {
+                for piece in part.split_inclusive(|byte| *byte == b'\n') {
+                    match (piece.strip_suffix(b"\n"), rest.is_empty()) {
+                        (Some(line), true) => each(line),
+                        (Some(line), false) => {
+                            rest.extend_from_slice(line);
+                            each(&rest);
+                            rest.clear();
+                        }
+                        (None, _) => rest.extend_from_slice(piece),
+                    }
+                }
+            }
+            Ok(())
+        });
+        Ok(copied?)
     }
 
     /// As [`Session::run_with`].

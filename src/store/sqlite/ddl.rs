@@ -114,14 +114,15 @@ fn create_indexes(
 ) -> Result<(), DdlError> {
     let mut refused = Vec::new();
     for (at, text) in collection.indexes.iter().enumerate() {
-        let Some(index) = Index::parse(text) else {
+        let Some(mut index) = Index::parse(text) else {
             continue;
         };
-        let statement = index.build();
-        if kept.contains(&statement) {
+        if kept.contains(&index.build()) {
             continue;
         }
-        match run(connection, &statement) {
+        // System collections of old directories name a table that is not theirs.
+        index.table = collection.name.to_string();
+        match run(connection, &index.build()) {
             Ok(()) => {}
             Err(DdlError::Refused(text)) => refused.push(IndexError {
                 at,

@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS _burrow_meta (
 /// Version of what we add to a directory; a directory of a higher one is not opened.
 const FORMAT: i64 = 1;
 
+/// Where the data has gone, in `_burrow_meta`.
+pub(super) const GONE: &str = "gone_to";
+
 /// What the log of a directory is.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Meta {
@@ -51,6 +54,13 @@ pub(in crate::store) fn prepare(connection: &Connection) -> Result<Meta, StoreEr
                 found.to_display()
             )));
         }
+    }
+    if let Some(to) = meta(connection, GONE)? {
+        return Err(StoreError::Directory(format!(
+            "the data of this directory has gone to PostgreSQL ({}): start with --database, or bring it back by \
+             `burrow graduate --back`",
+            to.to_display()
+        )));
     }
     let cursor_key = match meta(connection, "cursor_key")? {
         Some(Value::Blob(bytes)) if bytes.len() == 32 => {
@@ -78,7 +88,41 @@ pub(in crate::store) fn new_epoch(connection: &Connection) -> Result<u64, StoreE
     Ok(epoch)
 }
 
-fn meta(connection: &Connection, key: &str) -> Result<Option<Value>, StoreError> {
+/// The log as it was prepared, if it was.
+pub(super) fn known(connection: &Connection) -> Result<Option<Meta>, StoreError> {
+    if !connection.table_exists(None, "_burrow_meta")? {
+        return Ok(None);
+    }
+    let (Some(Value::Blob(key)), Some(Value::Int(epoch))) =
+        (meta(connection, "cursor_key")?, meta(connection, "epoch")?)
+    else {
+        return Ok(None);
+    };
+    Ok(key.try_into().ok().map(|cursor_key| Meta {
+        epoch: epoch.cast_unsigned(),
+        cursor_key,
+    }))
+}
+
+/// Says what the log of a database that was made anew is.
+pub(super) fn begin_as(connection: &Connection, meta: &Meta) -> Result<(), StoreError> {
+    connection.execute_batch(CREATE_TABLES)?;
+    set_meta(connection, "format", &Value::Int(FORMAT))?;
+    set_meta(
+        connection,
+        "cursor_key",
+        &Value::Blob(meta.cursor_key.to_vec()),
+    )?;
+    set_meta(connection, "epoch", &Value::Int(meta.epoch.cast_signed()))
+}
+
+/// Whether the data has gone to PostgreSQL: then nothing is written here any more.
+pub(super) fn is_gone(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(meta(connection, GONE)?.is_some())
+}
+
+/// What `_burrow_meta` says of `key`.
+pub(super) fn meta(connection: &Connection, key: &str) -> Result<Option<Value>, StoreError> {
     let mut statement =
         connection.prepare_cached("SELECT value FROM _burrow_meta WHERE key = ?")?;
     bind_cell(&mut statement, 1, Cell::Text(key))?;
@@ -86,7 +130,12 @@ fn meta(connection: &Connection, key: &str) -> Result<Option<Value>, StoreError>
     Ok(rows.next()?.map(|row| RowCells(row).cell(0).to_value()))
 }
 
-fn set_meta(connection: &Connection, key: &str, value: &Value) -> Result<(), StoreError> {
+/// Sets what it says.
+pub(super) fn set_meta(
+    connection: &Connection,
+    key: &str,
+    value: &Value,
+) -> Result<(), StoreError> {
     let mut statement = connection
         .prepare_cached("INSERT OR REPLACE INTO _burrow_meta (key, value) VALUES (?, ?)")?;
     bind_cell(&mut statement, 1, Cell::Text(key))?;

@@ -318,11 +318,13 @@ impl Writer {
         match self.read_data_version() {
             Ok(version) if version == self.data_version => Ok(()),
             Ok(version) => {
-                self.data_version = version;
                 if let Some(tap) = &self.tap {
                     tap.lose();
                 }
-                self.learn(group).inspect_err(|_| self.rollback())
+                self.learn(group).inspect_err(|_| self.rollback())?;
+                // Not before: what could not be learned is asked for again.
+                self.data_version = version;
+                Ok(())
             }
             Err(error) => {
                 self.rollback();
@@ -405,6 +407,11 @@ impl Writer {
     /// Reads the entries that other processes have appended and takes over their schema. Inside a transaction.
     fn learn(&mut self, group: &mut Group) -> Result<(), StoreError> {
         let connection = &self.link.connection;
+        if log::is_gone(connection)? {
+            return Err(StoreError::Away(
+                "the data has gone to PostgreSQL".to_owned(),
+            ));
+        }
         let entries = log::read_after(connection, self.next - 1, FOREIGN_ENTRIES_READ)?;
         let now = self.shared.clock.now();
         let overflow = entries.len() == FOREIGN_ENTRIES_READ;

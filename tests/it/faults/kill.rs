@@ -27,13 +27,13 @@ impl Drop for Home {
 }
 
 /// The binary while it serves; killed when it is let go.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
-    fn start(dir: &Path) -> Self {
+    pub(crate) fn start(dir: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_burrow"))
             .args(["serve", "--http", "127.0.0.1:0", "--json", "--dir"])
             .arg(dir)

@@ -7,6 +7,8 @@ mod kill;
 mod power;
 mod work;
 
+pub(crate) use kill::Server;
+
 /// How many rounds of each kind are made.
 #[expect(
     clippy::disallowed_methods,

@@ -56,6 +56,14 @@ impl Person {
         }
     }
 
+    /// The same person at another server.
+    pub fn at_address(&self, address: SocketAddr) -> Self {
+        Self {
+            address,
+            ..self.clone()
+        }
+    }
+
     /// Sends a request as it is, with their token.
     pub fn send(&self, mut request: Request) -> Reply {
         if let Some(token) = &self.token {
