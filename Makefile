@@ -6,7 +6,7 @@ SHELL := /bin/bash
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 ARGS ?=
 
-.PHONY: help run chat todo build dashboard setup test fmt clippy unit unit-postgres all-postgres ui-check sdk sdk-js e2e million release bench soak faults fuzz calls
+.PHONY: help run chat todo build dashboard setup test fmt clippy unit unit-postgres all-postgres ui-check sdk sdk-postgres sdk-js e2e million release bench soak faults fuzz calls
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,7 +31,7 @@ admin-ui/dist/index.html: $(shell find admin-ui -path admin-ui/node_modules -pru
 setup: ## Install what only the tests need, when it is missing
 	scripts/setup-tests.sh
 
-test: setup fmt clippy unit unit-postgres dashboard ui-check sdk sdk-js e2e ## Run every check, as CI does
+test: setup fmt clippy unit unit-postgres dashboard ui-check sdk sdk-postgres sdk-js e2e ## Run every check, as CI does
 
 fmt: ## Formatting
 	cargo fmt --check
@@ -61,6 +61,10 @@ sdk: unit ## The official SDK against the real binary
 	cd tests/sdk && { [ -d node_modules ] && [ node_modules -nt package-lock.json ] || { $(NPM_CI) && touch node_modules; }; }
 	cargo build
 	cd tests/sdk && BURROW_BIN=$(CURDIR)/target/debug/burrow npm test
+
+sdk-postgres: sdk ## The same, with the data of each server in a real PostgreSQL
+	cd tests/sdk && BURROW_REAL=$(CURDIR)/target/debug/burrow $(CURDIR)/scripts/with-postgres.sh \
+		env BURROW_BIN=$(CURDIR)/scripts/burrow-on-postgres.sh npm test
 
 sdk-js: sdk ## The client package against the real binary, also behind nginx
 	cd sdk/js && { [ -d node_modules ] && [ node_modules -nt package-lock.json ] || { $(NPM_CI) && touch node_modules; }; } && BURROW_BIN=$(CURDIR)/target/debug/burrow npm test

@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { World, eventually, pluck, refused } from "./support.js";
+import { World, eventually, inDirectory, pluck, refused } from "./support.js";
 import { text } from "./fields.js";
 
 const world = await World.open();
@@ -103,7 +103,7 @@ test("the server's own jobs are listed and can be started", async () => {
   await refused(admin.crons.run("no_such_job"), 404);
 });
 
-test("a backup is made, listed, downloaded and deleted", async () => {
+test("a backup is made, listed, downloaded and deleted", inDirectory, async () => {
   await admin.backups.create("first_backup.zip");
 
   const [backup] = await admin.backups.getFullList();

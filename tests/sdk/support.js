@@ -30,6 +30,9 @@ export const isBurrow = await run(binary, ["--version"]).then(
 /** Scenarios about what PocketBase does not have. */
 export const onlyBurrow = isBurrow ? {} : { skip: "the server is not Burrow" };
 
+/** Scenarios about what only a server with its data in its directory has. */
+export const inDirectory = process.env.BURROW_REAL ? { skip: "the data is in PostgreSQL" } : {};
+
 /** How long a condition may take to come true before the test is called broken. Nothing ever waits this long on purpose. */
 const PATIENCE_MS = 15_000;
 
