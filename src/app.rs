@@ -247,6 +247,7 @@ fn remote(config: &Config) -> Result<Option<Remote>, StoreError> {
     let address = database(config)?;
     Ok(address.map(|address| Remote {
         listen: config.database_listen.clone(),
+        read: config.database_read.clone(),
         connections: config.database_connections,
         ..Remote::at(address)
     }))

@@ -26,6 +26,8 @@ pub struct Config {
     pub database_file: Option<PathBuf>,
     /// Address of the database itself, where the other one is a pooler's.
     pub database_listen: Option<Secret<String>>,
+    /// Address of a replica that answers reads.
+    pub database_read: Option<Secret<String>>,
     /// Connections to the database at most.
     pub database_connections: usize,
     /// Directory of uploaded files that all servers of the database reach.
@@ -113,6 +115,7 @@ impl Config {
             database: None,
             database_file: None,
             database_listen: None,
+            database_read: None,
             database_connections: limits::DATABASE_CONNECTIONS,
             files_dir: None,
             public_dir: None,
@@ -287,6 +290,15 @@ pub struct Common {
         value_name = "URL"
     )]
     database_listen: Option<String>,
+    /// Address of a replica of the PostgreSQL, which answers reads as far as it has followed
+    #[arg(
+        long = "database-read",
+        env = "BURROW_DATABASE_READ",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
+    database_read: Option<String>,
     /// Connections to the PostgreSQL that this server opens at most
     #[arg(
         long = "database-connections",
@@ -733,6 +745,7 @@ impl Common {
             database: self.database.clone().map(Secret::new),
             database_file: self.database_file.clone(),
             database_listen: self.database_listen.clone().map(Secret::new),
+            database_read: self.database_read.clone().map(Secret::new),
             database_connections: self.database_connections,
             files_dir: self.files_dir.clone(),
             public_dir: Some(public),

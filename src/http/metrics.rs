@@ -80,6 +80,13 @@ fn readings(app: &App) -> Vec<Reading> {
             app.hub.connections() as u64,
         ),
     ];
+    if let Some(reads) = app.store.replica_reads() {
+        all.push(Reading::counter(
+            "burrow_replica_reads_total",
+            "Reads that the replica of the database was handed.",
+            reads,
+        ));
+    }
     if app.config.ship.is_some() {
         let state = app.shipping.state();
         let until = state.shipped.map_or(0, |at| at.as_millis() / 1_000);

@@ -551,6 +551,8 @@ pub const DATABASE_CONNECTIONS_OWN: usize = 7 + LIVE_READERS;
 pub const DATABASE_READERS_MAX: usize = 12;
 /// Milliseconds that a read in place waits for a connection; past it 503 with `Retry-After`.
 pub const DATABASE_TURN_MILLIS_MAX: u64 = 5_000;
+/// Milliseconds that a read waits for a replica to come as far as the database; past it the database answers.
+pub const DATABASE_REPLICA_MILLIS_MAX: u64 = 20;
 /// Milliseconds between two looks of a node at what others wrote, when nobody tells it.
 pub const DATABASE_LOOK_MILLIS: u64 = 500;
 /// Milliseconds after which a node that has not seen the end of the log trusts nothing that it remembers of identities.

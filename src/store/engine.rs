@@ -43,7 +43,9 @@ pub struct Remote {
     pub address: Secret<String>,
     /// That of the database itself, where the other one is a pooler's.
     pub listen: Option<Secret<String>>,
-    /// Connections at most.
+    /// A replica of it, which answers reads.
+    pub read: Option<Secret<String>>,
+    /// Connections at most; as many again to the replica.
     pub connections: usize,
 }
 
@@ -54,6 +56,7 @@ impl Remote {
         Self {
             address,
             listen: None,
+            read: None,
             connections: limits::DATABASE_CONNECTIONS,
         }
     }
@@ -332,6 +335,15 @@ impl Store {
         match &self.0 {
             Engine::Sqlite(database) => database.writes_waiting(),
             Engine::Postgres(database) => database.writes_waiting(),
+        }
+    }
+
+    /// Reads that a replica of the database was handed, where there is one.
+    #[must_use]
+    pub fn replica_reads(&self) -> Option<u64> {
+        match &self.0 {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(database) => database.replica_reads(),
         }
     }
 

@@ -114,6 +114,12 @@ impl Address {
         self
     }
 
+    /// The same, where any server of the list will do: what is read need not be the one that takes writes.
+    pub(super) fn of_replica(mut self) -> Self {
+        self.config.target_session_attrs(TargetSessionAttrs::Any);
+        self
+    }
+
     pub(super) fn is_pooled(&self) -> bool {
         self.pooled
     }

@@ -17,7 +17,8 @@ use super::ears::{Ears, Listeners};
 use super::fresh;
 use super::logs::Logger;
 use super::looks::Looks;
-use super::readers::{Readers, Shape};
+use super::readers::{self, Readers, Shape};
+use super::replica::Replica;
 use super::session::{Session, aside};
 use super::snapshot::Held;
 use super::writer::{self, Writer};
@@ -49,6 +50,8 @@ struct Inner {
     closing: Arc<AtomicBool>,
     looks: Arc<Looks>,
     readers: Arc<Readers>,
+    /// Another server that answers reads.
+    replica: Option<Replica>,
     /// What nodes share besides records.
     common: Common,
     /// The server's process of the connection that writes.
@@ -106,8 +109,15 @@ impl Database {
             here: reading - threads,
             time_max: options.query_timeout,
         };
-        let readers = Readers::open(&address, &shared, &looks, shape)?;
+        let readers = Readers::open(&address, &shared, &looks, None, shape)?;
         let readers = Arc::new(readers);
+        let replica = remote.read.as_ref().map(|text| {
+            let there = Address::parse(text)?.of_replica();
+            let lost = Arc::new(AtomicU64::new(0));
+            let readers = Readers::open(&there, &shared, &looks, Some(Arc::clone(&lost)), shape)?;
+            Replica::open(there, address.clone(), readers, Arc::clone(&looks), lost)
+        });
+        let replica = replica.transpose()?;
         Ok(Self(Arc::new(Inner {
             logs: Logs::of_postgres(Logger::new(address.clone()))?,
             address,
@@ -123,6 +133,7 @@ impl Database {
             looks,
             common: Common::new(Arc::clone(&readers)),
             readers,
+            replica,
             process,
             listeners: Arc::default(),
         })))
@@ -180,12 +191,16 @@ impl Database {
         E: From<StoreError> + Send + 'static,
     {
         let (to, answer) = oneshot::channel();
-        self.0.readers.submit(Box::new(move |reader| {
+        let job: readers::Job = Box::new(move |reader| {
             if !to.is_closed() {
                 // Whoever asked may have gone meanwhile.
                 drop(to.send(reader.read(f)));
             }
-        }))?;
+        });
+        match &self.0.replica {
+            Some(replica) if replica.is_level().await => replica.submit(job)?,
+            Some(_) | None => self.0.readers.submit(job)?,
+        }
         answer
             .await
             .unwrap_or_else(|_| Err(StoreError::Closed.into()))
@@ -272,6 +287,10 @@ impl Database {
         self.0.shared.waiting.lock().len()
     }
 
+    pub(in crate::store) fn replica_reads(&self) -> Option<u64> {
+        self.0.replica.as_ref().map(Replica::answered)
+    }
+
     pub(in crate::store) fn cursors(&self) -> &CursorSeal {
         &self.0.cursors
     }
@@ -307,6 +326,9 @@ impl Inner {
             return;
         };
         self.closing.store(true, Ordering::Release);
+        if let Some(replica) = &self.replica {
+            replica.close();
+        }
         self.readers.close();
         drop(self.jobs.send(Job::Close));
         drop(writer.join());

@@ -14,6 +14,7 @@ mod logs;
 mod looks;
 pub(super) mod moving;
 mod readers;
+mod replica;
 mod schema_rows;
 mod session;
 mod snapshot;

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,19 @@ struct Source {
     address: Address,
     shared: Arc<Shared>,
     looks: Arc<Looks>,
+    /// How often the server that is read was lost, where that is not the one that `looks` knows of.
+    lost: Option<Arc<AtomicU64>>,
     begin: String,
+}
+
+impl Source {
+    /// Changes whenever connections of before are of no use.
+    fn losses(&self) -> u64 {
+        match &self.lost {
+            None => self.looks.losses(),
+            Some(lost) => lost.load(Ordering::Acquire),
+        }
+    }
 }
 
 impl Reader {
@@ -93,7 +106,7 @@ impl Reader {
     /// The connection, made anew where it has broken.
     fn session(&mut self) -> Result<Session, StoreError> {
         let looks = &self.source.looks;
-        let losses = looks.losses();
+        let losses = self.source.losses();
         let known = self.session.take();
         if let Some(session) = known.filter(|known| !known.is_broken() && self.losses == losses) {
             return Ok(session);
@@ -142,6 +155,7 @@ impl Readers {
         address: &Address,
         shared: &Arc<Shared>,
         looks: &Arc<Looks>,
+        lost: Option<Arc<AtomicU64>>,
         shape: Shape,
     ) -> Result<Self, StoreError> {
         let Shape {
@@ -154,6 +168,7 @@ impl Readers {
             address: address.clone(),
             shared: Arc::clone(shared),
             looks: Arc::clone(looks),
+            lost,
             begin: format!(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}; \
                  SET LOCAL lock_timeout = {}",

@@ -5,6 +5,7 @@ mod changes;
 mod once;
 mod places;
 mod pooled;
+mod replica;
 mod sign_in;
 
 pub(crate) use places::Program;
