@@ -209,6 +209,7 @@ fn open_store(config: &Config, clock: &Clock, access: Access) -> Result<Store, S
         access,
         safety_copy: config.safety_copy,
         tapped: access == Access::Alone && config.ship.is_some(),
+        bulk: config.bulk,
         ..OpenOptions::new(&config.dir, clock.clone())
     })?;
     if store.is_embedded() && config.files_dir.is_some() {

@@ -70,6 +70,8 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// Where writes are shipped to, if they are.
     pub ship: Option<Ship>,
+    /// Many rows are going to be written, and little else is done.
+    pub bulk: bool,
     /// Prints more, and limits less.
     pub dev: bool,
 }
@@ -137,6 +139,7 @@ impl Config {
             metrics_address: None,
             otlp: None,
             ship: None,
+            bulk: false,
             dev: false,
         }
     }
@@ -766,6 +769,7 @@ impl Common {
             metrics_address: self.metrics.clone(),
             otlp: self.otlp(),
             ship: self.ship(),
+            bulk: false,
             dev: self.dev,
             ..Config::new(dir)
         })

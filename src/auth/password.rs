@@ -2,6 +2,7 @@
 //! do it on a small bounded pool of its own; the command line calls [`hash`] and [`verify`] directly.
 
 use std::num::NonZero;
+use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -194,6 +195,9 @@ pub fn needs_upgrade(scheme: Scheme, hash: &str) -> bool {
 
 type Job = Box<dyn FnOnce(&mut Hasher) + Send>;
 
+/// How long a thread that has nothing to do keeps its memory: the next sign-in may be on its way.
+const KEPT: Duration = Duration::from_millis(200);
+
 /// Does the jobs until there can be none any more.
 fn work_off(jobs: &Receiver<Job>) {
     // Of this thread alone, which only Linux knows. One that may not be lowered works at the usual priority.
@@ -201,7 +205,7 @@ fn work_off(jobs: &Receiver<Job>) {
     let _ = rustix::process::nice(NICENESS);
     let mut hasher = Hasher::default();
     loop {
-        let job = jobs.try_recv().or_else(|_| {
+        let job = jobs.recv_timeout(KEPT).or_else(|_| {
             hasher.rest();
             jobs.recv()
         });

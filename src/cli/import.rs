@@ -30,9 +30,15 @@ pub(super) fn import(console: Console, config: Config, flags: &ImportFlags) -> R
         }) => with_app(config, async |app, _| {
             collections(console, app, file, *delete_missing).await
         }),
-        None => with_app(config, async |app, alone| {
-            records(console, app, alone, &flags.records).await
-        }),
+        None => {
+            let config = Config {
+                bulk: true,
+                ..config
+            };
+            with_app(config, async |app, alone| {
+                records(console, app, alone, &flags.records).await
+            })
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub struct OpenOptions {
     pub safety_copy: bool,
     /// Whether somebody is going to ship what is written to the log.
     pub tapped: bool,
+    /// Whether many rows are going to be written by somebody who does little else: more memory is used for it.
+    pub bulk: bool,
 }
 
 /// A PostgreSQL, and how it is used.
@@ -93,6 +95,7 @@ impl OpenOptions {
             access: Access::Alone,
             safety_copy: true,
             tapped: false,
+            bulk: false,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(in crate::store) enum Role {
     Writer {
         /// Sync at every commit.
         durable: bool,
+        /// Writes many rows and does little else: what it touches stays in memory.
+        bulk: bool,
     },
     /// A reader thread, or a connection for reads in place.
     Reader,
@@ -34,6 +36,7 @@ pub(in crate::store) enum Role {
 impl Role {
     fn cache_kib(self) -> i64 {
         match self {
+            Self::Writer { bulk: true, .. } => 64 << 10,
             Self::Writer { .. } => 16 << 10,
             Self::Reader => 4 << 10,
             Self::Logs | Self::Checkpoint => 1 << 10,
@@ -139,8 +142,8 @@ impl Link {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "journal_size_limit", limits::WAL_BYTES_KEPT)?;
         let synchronous = match role {
-            Role::Writer { durable: true } => "FULL",
-            Role::Writer { durable: false } | Role::Reader | Role::Checkpoint | Role::Logs => {
+            Role::Writer { durable: true, .. } => "FULL",
+            Role::Writer { durable: false, .. } | Role::Reader | Role::Checkpoint | Role::Logs => {
                 "NORMAL"
             }
         };
@@ -150,10 +153,11 @@ impl Link {
         connection.pragma_update(None, "cache_size", -role.cache_kib())?;
         match role {
             // The checkpoint thread does it, so that no commit waits for it.
-            Role::Writer { .. } => {
+            Role::Writer { bulk, .. } => {
                 connection.pragma_update(None, "wal_autocheckpoint", 0)?;
                 // Of the whole process.
-                connection.pragma_update(None, "soft_heap_limit", limits::SQLITE_HEAP_BYTES)?;
+                let most = limits::SQLITE_HEAP_BYTES << u8::from(bulk);
+                connection.pragma_update(None, "soft_heap_limit", most)?;
             }
             Role::Reader => connection.pragma_update(None, "query_only", true)?,
             Role::Checkpoint | Role::Logs => {}

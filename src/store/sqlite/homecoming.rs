@@ -31,7 +31,10 @@ impl Homecoming {
         let pressure = Arc::new(AtomicBool::new(false));
         let data = Link::open(
             &folder.join("data.db"),
-            Role::Writer { durable: true },
+            Role::Writer {
+                durable: true,
+                bulk: true,
+            },
             &pressure,
         )?;
         let logs = Link::open(&folder.join("auxiliary.db"), Role::Logs, &pressure)?;

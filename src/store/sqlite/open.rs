@@ -70,6 +70,7 @@ impl Database {
         });
         let role = Role::Writer {
             durable: options.durable,
+            bulk: options.bulk,
         };
         let mut link = Link::open(&path, role, &pressure)?;
         let (meta, schema) = prepare(&link, &hold, options)?;
