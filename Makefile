@@ -6,7 +6,7 @@ SHELL := /bin/bash
 NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 ARGS ?=
 
-.PHONY: help run chat todo build dashboard setup test fmt clippy unit unit-postgres all-postgres ui-check sdk sdk-postgres sdk-js e2e million release bench soak faults fuzz calls
+.PHONY: help run chat todo build dashboard setup test fmt clippy unit unit-postgres all-postgres ui-check sdk sdk-postgres sdk-js e2e million release bench nodes soak faults fuzz calls
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -80,6 +80,11 @@ bench: build ## Burrow beside PocketBase and the floor (docs/benchmarks.md); ARG
 	command -v wrk >/dev/null || scripts/setup-bench.sh
 	benches/bench.py $(ARGS)
 	cargo bench --bench durable
+
+nodes: build ## Burrow on PostgreSQL beside the least possible, between servers, and moving there
+	command -v wrk >/dev/null || scripts/setup-bench.sh
+	scripts/with-postgres.sh benches/nodes.py $(ARGS)
+	scripts/with-postgres.sh benches/graduate.py
 
 soak: build ## Half an hour of load and abuse, and a full disk; ARGS="--minutes 5"
 	benches/soak.py $(ARGS)

@@ -180,7 +180,8 @@ fn missing(before: &Catalog, items: &[Item]) -> Vec<Arc<Collection>> {
         .filter(|collection| !collection.system && !listed.contains(collection.id.as_str()))
         .cloned()
         .collect();
-    // Views first, then what nobody points to any more.
+    // Views first, those before that others were made from, then what nobody points to any more.
+    gone.reverse();
     gone.sort_by_key(|collection| !collection.is_view());
     gone
 }

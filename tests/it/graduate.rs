@@ -300,6 +300,24 @@ fn count(address: &str, table: &str, expected: usize) {
     shared().query(name, &text).unwrap();
 }
 
+fn all_titles(guest: &Person) -> Vec<String> {
+    let path = "/api/collections/posts/records?perPage=1000&fields=title&sort=@rowid&page=";
+    let mut there: Vec<String> = Vec::new();
+    for page in 1.. {
+        let items = guest.get(&format!("{path}{page}")).ok();
+        let items = items["items"].as_array().unwrap();
+        there.extend(
+            items
+                .iter()
+                .map(|item| item["title"].as_str().unwrap().to_owned()),
+        );
+        if items.len() < 1000 {
+            break;
+        }
+    }
+    there
+}
+
 #[test]
 fn a_server_that_runs_goes_on_in_postgresql_and_no_answered_write_is_lost() {
     let home = Folder::new();
@@ -352,20 +370,7 @@ fn a_server_that_runs_goes_on_in_postgresql_and_no_answered_write_is_lost() {
     });
 
     assert!(moved["followed"].as_u64().unwrap() > 0, "{moved}");
-    let path = "/api/collections/posts/records?perPage=1000&fields=title&sort=@rowid&page=";
-    let mut there: Vec<String> = Vec::new();
-    for page in 1.. {
-        let items = guest.get(&format!("{path}{page}")).ok();
-        let items = items["items"].as_array().unwrap();
-        there.extend(
-            items
-                .iter()
-                .map(|item| item["title"].as_str().unwrap().to_owned()),
-        );
-        if items.len() < 1000 {
-            break;
-        }
-    }
+    let there = all_titles(&guest);
     let answered = answered.into_inner();
     for title in &answered {
         assert_eq!(

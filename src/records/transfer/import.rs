@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 
 use super::options::{ImportOptions, OnError, unique_by};
 use super::report::{ImportReport, Progress};
@@ -24,6 +25,10 @@ pub type Watch = Arc<dyn Fn(Progress) -> bool + Send + Sync>;
 
 /// Pause before a busy writer is asked again.
 const TURN_PAUSE: Duration = Duration::from_millis(250);
+/// How long one transaction of an import that is alone takes chunks in.
+const MANY: Duration = Duration::from_secs(1);
+/// How long it waits for the next one.
+const SOON: Duration = Duration::from_millis(20);
 /// What the store's own deadline gives beyond ours, which ends in order.
 const SPARE: Duration = Duration::from_secs(5);
 
@@ -91,9 +96,64 @@ impl Records {
         report.progress.bytes_total = bytes_total;
         if writing.options.is_together() {
             self.together(writing, chunks, report, watch).await
+        } else if writing.options.is_alone {
+            Ok(self.many_by_many(&writing, chunks, report, &watch).await)
         } else {
             Ok(self.one_by_one(&writing, chunks, report, &watch).await)
         }
+    }
+
+    /// A transaction for many chunks, since nobody else writes: what is written again and again within one, such as pages
+    /// of an index whose keys come in no order, is written once.
+    async fn many_by_many(
+        &self,
+        writing: &Arc<Writing>,
+        mut chunks: mpsc::Receiver<Chunk>,
+        mut report: ImportReport,
+        watch: &Watch,
+    ) -> ImportReport {
+        while let Some(first) = chunks.recv().await {
+            let (writing, watch, mut next) =
+                (Arc::clone(writing), Arc::clone(watch), report.clone());
+            let deadline = Duration::from_secs(WRITE_ALONE_SECS_MAX);
+            let done = self
+                .store()
+                .write_alone(deadline, move |tx| -> Result<_, Error> {
+                    let begun = Instant::now();
+                    let mut files = Vec::new();
+                    let (mut goes_on, mut chunk) = (true, Some(first));
+                    while let Some(one) = chunk.take() {
+                        goes_on = writing.chunk(tx, &one, &mut next, &mut files)?;
+                        if !watch(next.progress) {
+                            next.stopped = Some("it was called off".to_owned());
+                            goes_on = false;
+                        }
+                        if goes_on && begun.elapsed() < MANY {
+                            chunk = soon(&mut chunks);
+                        }
+                    }
+                    let leftover = Leftover {
+                        files,
+                        ..Leftover::default()
+                    };
+                    Ok((next, chunks, goes_on, leftover))
+                })
+                .await;
+            match done {
+                Ok((after, rest, goes_on, leftover)) => {
+                    (report, chunks) = (after, rest);
+                    blobs::dispose(self.files(), leftover).await;
+                    if !goes_on {
+                        return report;
+                    }
+                }
+                Err(error) => {
+                    report.stopped = Some(error.to_string());
+                    return report;
+                }
+            }
+        }
+        report
     }
 
     /// A transaction for each chunk: others write in between.
@@ -212,6 +272,19 @@ impl Records {
             }
             Err(Kept::Nothing(report)) => Ok(*report),
             Err(Kept::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// The next chunk, if it comes soon: what comes slowly, as from a pipe, is not waited for in an open transaction.
+fn soon(chunks: &mut mpsc::Receiver<Chunk>) -> Option<Chunk> {
+    let begun = Instant::now();
+    loop {
+        match chunks.try_recv() {
+            Ok(chunk) => return Some(chunk),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) if begun.elapsed() > SOON => return None,
+            Err(TryRecvError::Empty) => std::thread::sleep(Duration::from_micros(500)),
         }
     }
 }

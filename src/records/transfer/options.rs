@@ -122,6 +122,8 @@ pub struct ImportOptions {
     pub together_max: Duration,
     /// Between two transactions, so that another process gets its turn.
     pub pause: Duration,
+    /// Nobody else writes: transactions may be long.
+    pub is_alone: bool,
 }
 
 impl ImportOptions {
@@ -137,6 +139,7 @@ impl ImportOptions {
             on_error: OnError::default(),
             together_max: Duration::from_secs(IMPORT_TOGETHER_SECS_MAX),
             pause: Duration::ZERO,
+            is_alone: false,
         }
     }
 

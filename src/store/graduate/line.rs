@@ -390,7 +390,7 @@ mod tests {
             ],
         );
         let cells = [
-            Value::from("a\tb\\N\n\u{8}ü"),
+            Value::from("a\tb\\N\n\u{8}\u{fc}"),
             Value::Real(1.5e300),
             Value::Int(-3),
             Value::Blob(vec![0, 255]),

@@ -111,13 +111,7 @@ impl Database {
         };
         let readers = Readers::open(&address, &shared, &looks, None, shape)?;
         let readers = Arc::new(readers);
-        let replica = remote.read.as_ref().map(|text| {
-            let there = Address::parse(text)?.of_replica();
-            let lost = Arc::new(AtomicU64::new(0));
-            let readers = Readers::open(&there, &shared, &looks, Some(Arc::clone(&lost)), shape)?;
-            Replica::open(there, address.clone(), readers, Arc::clone(&looks), lost)
-        });
-        let replica = replica.transpose()?;
+        let replica = replica_of(remote, &address, &shared, &looks, shape)?;
         Ok(Self(Arc::new(Inner {
             logs: Logs::of_postgres(Logger::new(address.clone()))?,
             address,
@@ -318,6 +312,24 @@ impl Database {
     pub(in crate::store) fn close(&self) {
         self.0.close();
     }
+}
+
+/// The way to the replica, where there is one.
+fn replica_of(
+    remote: &Remote,
+    primary: &Address,
+    shared: &Arc<Shared>,
+    looks: &Arc<Looks>,
+    shape: Shape,
+) -> Result<Option<Replica>, StoreError> {
+    let Some(text) = &remote.read else {
+        return Ok(None);
+    };
+    let there = Address::parse(text)?.of_replica();
+    let lost = Arc::new(AtomicU64::new(0));
+    let readers = Readers::open(&there, shared, looks, Some(Arc::clone(&lost)), shape)?;
+    let replica = Replica::open(there, primary.clone(), readers, Arc::clone(looks), lost)?;
+    Ok(Some(replica))
 }
 
 impl Inner {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::realtime::ears::{Socket, Stream, is};
 use crate::realtime::world::{collection, create, delete, edit, update};
-use crate::support::{Person, TestApp, until};
+use crate::support::{Person, Request, TestApp, until};
 
 /// The same person, who asks another server.
 fn at(t: &TestApp, who: &Person) -> Person {
@@ -208,4 +208,23 @@ fn settings_changed_on_one_server_hold_on_the_others_and_none_is_lost() {
             settings["batch"]["maxRequests"] == 109 && settings["logs"]["maxDays"] == 19
         });
     }
+}
+
+#[test]
+fn views_that_stand_on_views_go_together() {
+    let a = TestApp::node();
+    collection(&a, "posts", Some(""), &[]);
+    let sue = a.superuser();
+    for (name, from) in [("seen", "posts"), ("shown", "seen")] {
+        let query = format!("SELECT id, title FROM {from}");
+        let view = json!({"name": name, "type": "view", "viewQuery": query});
+        sue.post("/api/collections", &view).ok();
+    }
+    let only = json!({"deleteMissing": true, "collections": [{"name": "other"}]});
+    let request = Request::new("PUT", "/api/collections/import").json(&only);
+
+    assert_eq!(sue.send(request).status, 204);
+
+    assert_eq!(sue.get("/api/collections/posts").status, 404);
+    assert_eq!(sue.get("/api/collections/other").status, 200);
 }
