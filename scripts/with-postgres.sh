@@ -11,7 +11,15 @@ if [ "$(id -u)" = 0 ]; then
   as() { setpriv --reuid=postgres --regid="$(id -g postgres)" --clear-groups "$@"; }
 fi
 export PGHOST=127.0.0.1 PGUSER=burrow LC_ALL=C.UTF-8
-PGPORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# Not one of those that the system gives to connections that go out: the server starts a moment later.
+PGPORT=$(python3 -c '
+import random, socket
+while True:
+    port = random.randrange(15000, 30000)
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)):
+            print(port)
+            break')
 export PGPORT
 end() {
   as "$bin/pg_ctl" -D "$root/data" -m immediate stop >/dev/null 2>&1 || true

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::console::{Console, Failure};
 use super::run::small_runtime;
 use super::ship::bucket;
-use crate::app::App;
+use crate::app::{self, App};
 use crate::config::{Config, RestoreFlags, ShipTo};
 use crate::kit::clock::Clock;
 use crate::kit::id;
@@ -109,6 +109,11 @@ async fn put_back(
     place: &Place,
     at: Option<Timestamp>,
 ) -> Result<(), Failure> {
+    if app::database(&config)?.is_some() {
+        return Err(Failure::message(
+            "the data is in PostgreSQL, and not in the directory that was shipped",
+        ));
+    }
     let held = hold_alone(&config.dir)?;
     let restore = Restore::of(&config.dir);
     // One that was put in and not looked at yet counts: what was there before it is kept.

@@ -59,7 +59,8 @@ pub fn back(
     for stale in ["auxiliary.db", "auxiliary.db-wal", "auxiliary.db-shm"] {
         std::fs::remove_file(new.join(stale)).ok();
     }
-    let mut done = from.held(|| fetch(&from, &new, without_views, told))?;
+    let fetched = from.held(|| fetch(&from, &new, without_views, told));
+    let mut done = fetched.inspect_err(|_| drop(restore.forget()))?;
     done.copying = begun.elapsed();
     restore.ready().map_err(cannot)?;
     from.note(LEFT)?;

@@ -51,6 +51,10 @@ fn what_was_written_through_any_server_is_read_from_a_replica() {
     replica
         .query("postgres", "SELECT pg_wal_replay_pause()")
         .unwrap();
+    let is_paused = "DO $$ BEGIN ASSERT pg_get_wal_replay_pause_state() = 'paused'; END $$";
+    until("it has stopped", || {
+        replica.query("postgres", is_paused).is_ok()
+    });
     create(&there, "posts", &json!({"title": "31"}));
     assert_eq!(titles(&sue), 31);
     let before = reads();

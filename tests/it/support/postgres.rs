@@ -2,6 +2,7 @@
 //! ends with the process, whatever its end, and leaves nothing behind. One serves all tests, each with a database of its
 //! own; a test that stops and starts its own has a [`Cluster`].
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -74,10 +75,15 @@ fn bin() -> PathBuf {
     panic!("no PostgreSQL is installed: scripts/setup-tests.sh installs it");
 }
 
-/// A port that nobody listens at.
+/// A port that nobody listens at. Not one of those that the system gives to connections that go out: a server may start
+/// seconds later.
 pub(crate) fn free_port() -> u16 {
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    free.local_addr().unwrap().port()
+    const FROM: u16 = 15_000;
+    const COUNT: u64 = 15_000;
+    let chance = RandomState::new();
+    let tried = (0_u64..).map(|nth| FROM + u16::try_from(chance.hash_one(nth) % COUNT).unwrap());
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    tried.take(1_000).find(is_free).unwrap()
 }
 
 impl Cluster {
