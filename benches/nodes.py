@@ -17,9 +17,8 @@ import statistics
 import subprocess
 import threading
 import time
-import urllib.request
 
-from server import QUIET, ROOT, Process, Server
+from server import QUIET, ROOT, Floor, Server
 
 POST = """wrk.method="POST"; wrk.headers["Content-Type"]="application/json"; local c=0; request=function() c=c+1
 return wrk.format(nil,"%s",nil,'{"title":"title '..c..'","body":"lorem ipsum dolor sit amet","views":1,"public":true}') end"""
@@ -30,22 +29,6 @@ def database():
     name = f"bench_{os.getpid()}"
     subprocess.run(["psql", "-qc", f"CREATE DATABASE {name} TEMPLATE template0", "postgres"], check=True)
     return f"postgres://{os.environ['PGUSER']}@{os.environ['PGHOST']}:{os.environ['PGPORT']}/{name}"
-
-
-class Floor(Process):
-    def __init__(self, address):
-        target = ROOT / "target" / "floor"
-        command = ["cargo", "build", "--release", "--quiet", "--manifest-path", str(ROOT / "benches/floor-postgres/Cargo.toml")]
-        subprocess.run(command, check=True, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
-        super().__init__("floor", target / "release" / "floor-postgres")
-        self.process = subprocess.Popen([self.binary, str(self.port), address], **QUIET)
-        for _ in range(1000):
-            try:
-                urllib.request.urlopen(self.base + "/l", timeout=1).read()
-                return
-            except OSError:
-                time.sleep(0.01)
-        raise SystemExit("the floor does not start")
 
 
 def rate(server, script, asked):
@@ -142,7 +125,7 @@ def main():
         latency(a, b)
         b.stop()
         other = address.rsplit("/", 1)[0] + "/postgres"
-        floor = Floor(other)
+        floor = Floor("floor-postgres", other)
         compare(a, floor, [f"{n:015}" for n in range(2000)], asked)
     finally:
         for one in [*nodes, floor]:

@@ -112,14 +112,15 @@ class Server(Process):
 
 
 class Floor(Process):
-    """The least that a server on the same libraries can do; see floor/."""
+    """The least that a server on the same libraries can do; see floor/ and floor-postgres/."""
 
-    def __init__(self):
+    def __init__(self, program="floor", database=None):
         target = ROOT / "target" / "floor"
-        command = ["cargo", "build", "--release", "--quiet", "--manifest-path", str(ROOT / "benches/floor/Cargo.toml")]
+        command = ["cargo", "build", "--release", "--quiet", "--manifest-path", str(ROOT / "benches" / program / "Cargo.toml")]
         subprocess.run(command, check=True, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
-        super().__init__("floor", target / "release" / "floor")
-        self.process = subprocess.Popen([self.binary, str(self.port), os.path.join(self.home, "floor.db")], **QUIET)
+        super().__init__("floor", target / "release" / program)
+        database = database or os.path.join(self.home, "floor.db")
+        self.process = subprocess.Popen([self.binary, str(self.port), database], **QUIET)
         for _ in range(1000):
             try:
                 urllib.request.urlopen(self.base + "/l", timeout=1).read()
