@@ -77,7 +77,10 @@ impl Replica {
                 .as_ref()
                 .is_some_and(|asked| asked.try_send(to).is_ok())
         };
-        sent && answer.await.unwrap_or(false)
+        // Whoever asks does not wait for one that does not answer at all, as when a network is cut.
+        let patience = Duration::from_millis(2 * limits::DATABASE_REPLICA_MILLIS_MAX);
+        let answered = tokio::time::timeout(patience, answer);
+        sent && matches!(answered.await, Ok(Ok(true)))
     }
 
     /// Hands it a read.
@@ -150,7 +153,8 @@ impl Gate {
     }
 
     fn is_level(&mut self) -> bool {
-        if self.rest.is_some_and(|until| Instant::now() < until) {
+        let is_resting = self.rest.is_some_and(|until| Instant::now() < until);
+        if is_resting || !self.looks.is_reachable() {
             return false;
         }
         self.rest = None;
