@@ -68,7 +68,8 @@ async fn records(
     };
     let guess = file.to_str().and_then(Format::of_file);
     let mut options = asked.options(guess).map_err(superuser::failure)?;
-    options.is_alone = alone;
+    // Servers of a PostgreSQL take turns with it, whoever holds this directory.
+    options.is_alone = alone && app.store.is_embedded();
     if alone {
         options.together_max = Duration::from_secs(IMPORT_TOGETHER_SECS_ALONE_MAX);
     } else {
