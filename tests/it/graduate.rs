@@ -139,7 +139,10 @@ fn what_was_written_in_postgresql_comes_back() {
                 .iter()
                 .any(|table| table.name == "posts" && table.sum.rows == 2)
         );
+        let again = complaint(back(t.dir(), &secret, false, &mut |_| {}));
+        assert!(again.contains("come back before"), "{again}");
         // As after an interruption at the very end.
+        std::fs::write(t.dir().join(".burrow/database"), &address).unwrap();
         back(t.dir(), &secret, false, &mut |_| {}).unwrap();
     });
 

@@ -8,7 +8,7 @@ use super::{Graduated, Moved, Step, Sum, differs};
 use crate::kit::secret::Secret;
 use crate::schema::{Collection, Schema};
 use crate::store::StoreError;
-use crate::store::directory::{Restore, hold_alone, note_return};
+use crate::store::directory::{Restore, hold_alone, moved_to, note_return};
 use crate::store::postgres::moving::{Found, Moving};
 use crate::store::sqlite::homecoming::Homecoming;
 
@@ -35,14 +35,15 @@ pub fn back(
         |error: std::io::Error| StoreError::Directory(format!("{}: {error}", dir.display()));
     match from.found()? {
         Found::Whole => {}
-        Found::OnItsWay(noted) if noted == LEFT => {
-            // An interrupted call had come this far.
+        // An interrupted call had come this far.
+        Found::OnItsWay(noted) if noted == LEFT && moved_to(dir)?.is_some() => {
             note_return(dir)?;
             return Ok(Graduated::default());
         }
         Found::OnItsWay(_) | Found::Empty => {
             return Err(StoreError::Directory(
-                "the database holds no Burrow that could come back".to_owned(),
+                "the database holds no Burrow that could come back, or it has come back before"
+                    .to_owned(),
             ));
         }
     }

@@ -29,6 +29,8 @@ pub(super) use line::Table;
 
 /// The switch comes when no more than so many changes were to be followed.
 const CALM: u64 = 500;
+/// Records that are followed at a time: so many rows are held in memory.
+const FOLLOWED_TOGETHER: usize = 500;
 /// After so many states it comes all the same.
 const STATES_MAX: u32 = 50;
 /// A writer that the switch holds up waits as long as for any lock, so that it must not take longer.
@@ -443,14 +445,16 @@ impl<'a> Mover<'a> {
         // All that changed goes before any of it comes: what is unique may have moved from one to another.
         let ids: Vec<&str> = records.iter().map(String::as_str).collect();
         self.to.remove(&table, &ids)?;
-        let mut chunk = Chunk::default();
-        for id in &ids {
-            self.from.record(&table, id, most, &mut chunk)?;
-        }
-        let sum = sum_of(&chunk.lines);
-        self.to.add(&table, chunk.lines)?;
-        if self.to.sum(&table, Some(&ids))? != sum {
-            return Err(differs(&table));
+        for some in ids.chunks(FOLLOWED_TOGETHER) {
+            let mut chunk = Chunk::default();
+            for id in some {
+                self.from.record(&table, id, most, &mut chunk)?;
+            }
+            let sum = sum_of(&chunk.lines);
+            self.to.add(&table, chunk.lines)?;
+            if self.to.sum(&table, Some(some))? != sum {
+                return Err(differs(&table));
+            }
         }
         Ok(())
     }

@@ -162,7 +162,7 @@ impl Moving {
         Ok((meta.epoch, meta.cursor_key))
     }
 
-    /// Waits until no server is there, and keeps servers away as long as this connection lives; `false` when one stays.
+    /// Keeps servers away as long as this connection lives; `false` when one is there.
     pub(in crate::store) fn keep_servers_away(&self) -> Result<bool, StoreError> {
         locked(&self.session, super::ears::SERVING)
     }
@@ -195,7 +195,7 @@ impl Moving {
         self.session.batch(&format!("ANALYZE {name}"))
     }
 
-    /// Makes a view; `false` with what PostgreSQL says where it does not take it.
+    /// Makes a view; what PostgreSQL says where it does not take it.
     pub(in crate::store) fn make_view(
         &self,
         view: &Collection,

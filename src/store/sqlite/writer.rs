@@ -117,6 +117,10 @@ impl Writer {
             tap: None,
         };
         writer.data_version = writer.read_data_version()?;
+        // It may have gone since it was opened, and that would be no news for the first write.
+        if log::is_gone(&writer.link.connection)? {
+            return Err(gone());
+        }
         Ok(writer)
     }
 
@@ -408,9 +412,7 @@ impl Writer {
     fn learn(&mut self, group: &mut Group) -> Result<(), StoreError> {
         let connection = &self.link.connection;
         if log::is_gone(connection)? {
-            return Err(StoreError::Away(
-                "the data has gone to PostgreSQL".to_owned(),
-            ));
+            return Err(gone());
         }
         let entries = log::read_after(connection, self.next - 1, FOREIGN_ENTRIES_READ)?;
         let now = self.shared.clock.now();
@@ -481,4 +483,8 @@ impl Writer {
             }
         }
     }
+}
+
+fn gone() -> StoreError {
+    StoreError::Away("the data has gone to PostgreSQL".to_owned())
 }
